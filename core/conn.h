@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conn -- one TCP peer: the only file that reads and writes sockets
+ *
+ *     conn_dial | conn_accept -> on_open -> on_message ... -> on_closed        conn_close at any
+ * time
+ *
+ *     in:   read_cb -> tls_feed, tls_read -> session_space, _filled, _next -> on_message
+ *     out:  conn_send | conn_send_frame -> queue -> tls_write -> tls_out -> uv_write
+ *
+ * Does what both roles share: TLS, HELLO, AUTH, PING, liveness (PROTOCOL.md, timers),
+ * back-pressure. Callbacks come from the loop, never from inside a call that the owner made;
+ * on_closed is the last one, after it the conn is gone. No globals: everything it needs is in
+ * struct conn_env. Loop thread.
+ */
+#ifndef CORE_CONN_H
+#define CORE_CONN_H
+
+#include "core/buf.h"
+#include "core/tls.h"
+#include "proto/session.h"
+
+#include <uv.h>
+
+struct conn;
+
+/* What all connections of one role on one loop share. The owner's; outlives its conns. */
+struct conn_env {
+    uv_loop_t *loop;
+    struct tls_context *tls;
+    struct pool *pool;            /* frames that arrive, and that conn_send_frame sends */
+    char name[WIRE_NAME_LEN + 1]; /* our display name, for HELLO */
+    uint16_t port;                /* where we listen, 0: nowhere */
+};
+
+struct conn_handler {
+    /* HELLO and AUTH went well on both sides. Below 0: close with this error. */
+    int (*on_open)(struct conn *c);
+    /* Every message from INFO_GET on. m is good until it returns. Below 0: close with this error.
+     */
+    int (*on_message)(struct conn *c, const struct msg *m);
+    /* What was sent has left our queue: conn_queued() is low again. May be NULL. */
+    void (*on_drain)(struct conn *c);
+    /* Why: 0 the peer said BYE or we closed with 0; UV_*, ERR_*, WIRE_ERR(...). text: a sentence
+     * with details (the peer's words escaped), "" if there is nothing to add. */
+    void (*on_closed)(struct conn *c, int why, const char *text);
+};
+
+int conn_dial(struct conn **c, const struct conn_env *env, const struct sockaddr *addr,
+              const struct conn_handler *h, void *owner);
+int conn_accept(struct conn **c, const struct conn_env *env, uv_stream_t *listener,
+                const struct conn_handler *h, void *owner);
+
+void *conn_owner(const struct conn *c);
+void conn_set_handler(struct conn *c, const struct conn_handler *h, void *owner);
+
+/* Encodes and queues one small message. 0, -EINVAL, -ENOMEM. After conn_close: 0, nothing is sent.
+ */
+int conn_send(struct conn *c, const struct msg *m);
+/* Queues a whole encoded frame that lies in a buffer of env->pool; it goes back there when sent. */
+int conn_send_frame(struct conn *c, uint8_t *frame, size_t len);
+/* Bytes that wait in our queue. */
+size_t conn_queued(const struct conn *c);
+
+/* Takes the pool buffer in which the current on_message's message lies (DATA, MANIFEST); the caller
+ * puts it back. NULL if the message lies elsewhere. */
+uint8_t *conn_take(struct conn *c);
+
+/* ERROR to the peer if why < 0 is worth telling, BYE if 0; then closes. Idempotent. */
+void conn_close(struct conn *c, int why);
+
+const uint8_t *conn_key(const struct conn *c);   /* KEY_LEN bytes, from on_open on */
+const char *conn_name(const struct conn *c);     /* its display name, escaped; "" before HELLO */
+const char *conn_software(const struct conn *c); /* its version, escaped */
+const char *conn_addr(const struct conn *c);     /* "192.168.1.7:5000", "[fe80::1%eth0]:5000" */
+uint16_t conn_listen_port(const struct conn *c); /* the port of its HELLO */
+
+/* Is an answer expected? Then silence counts (PROTOCOL.md, liveness). */
+void conn_expect(struct conn *c, bool answer);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dial -- from a peer with several addresses to one open conn
+ *
+ *     dial_start -> on_done(0, conn) | on_done(why, NULL)        dial_stop at any time
+ *
+ * Races all addresses, DIAL_STAGGER_MS apart, global before link-local, in the order given
+ * otherwise; the first whose HELLO and AUTH are done wins, the others are closed. If a key is
+ * wanted, an address where another key answers counts as failed (ERR_KEY_OTHER). Host names are
+ * resolved (uv_getaddrinfo).
+ */
+#ifndef CORE_DIAL_H
+#define CORE_DIAL_H
+
+#include "core/conn.h"
+
+enum { DIAL_STAGGER_MS = 250, DIAL_ADDRS_MAX = 32 };
+
+struct endpoint {
+    char host[256]; /* a name or address to resolve, or "" */
+    uint16_t port;  /* for host */
+    unsigned n_addrs;
+    struct sockaddr_storage addrs[DIAL_ADDRS_MAX]; /* with ports, and scope for fe80:: */
+    bool key_known;
+    uint8_t key[KEY_LEN]; /* who must answer */
+};
+
+struct dial;
+struct dial_handler {
+    /* Exactly once, unless dial_stop came first; the dial is gone after it. conn: open, its handler
+     * and owner to be set by conn_set_handler before this returns. why: the error of the most
+     * telling address. */
+    void (*on_done)(void *owner, int why, const char *text, struct conn *c);
+};
+
+int dial_start(struct dial **d, const struct conn_env *env, const struct endpoint *to,
+               const struct dial_handler *h, void *owner);
+void dial_stop(struct dial *d); /* takes NULL; no callback follows */
+
+#endif

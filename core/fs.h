@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fs -- the only file that opens anything beneath a root
+ *
+ * Every call takes a held folder (O_PATH or O_DIRECTORY descriptor) and a path that is relative to
+ * it, checked by name_path_ok(). The kernel refuses to leave the root or to follow any symlink
+ * (openat2(2): RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS); where openat2 is
+ * missing (ENOSYS, or EPERM from an old container's seccomp filter) a walk over the components with
+ * O_NOFOLLOW does the same. Descriptors are O_CLOEXEC and the caller's. Errors are negative errno.
+ * Blocking; any thread.
+ */
+#ifndef CORE_FS_H
+#define CORE_FS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+/* A folder that the user named: symlinks are followed here, and only here. */
+int fs_open_root(const char *path);
+
+int fs_open_dir(int root,
+                const char *path); /* readable folder; "" is the root itself, opened anew */
+int fs_open_file(int root,
+                 const char *path); /* O_RDONLY | O_NONBLOCK; -EINVAL if not a regular file */
+
+/* O_CREAT | O_EXCL | O_RDWR, or O_RDWR alone for an existing regular file. mode is subject to
+ * umask. */
+int fs_create(int root, const char *path, mode_t mode);
+int fs_open_write(int root, const char *path);
+
+int fs_stat(int root, const char *path, struct stat *st); /* of a symlink itself; "" is the root */
+int fs_mkdir(int root, const char *path, mode_t mode);
+int fs_symlink(int root, const char *path, const char *target);
+ssize_t fs_readlink(int root, const char *path, char *out, size_t cap); /* -ENAMETOOLONG if cut */
+int fs_unlink(int root, const char *path);
+int fs_chmod(int root, const char *path, mode_t mode);          /* never through a symlink */
+int fs_set_mtime(int root, const char *path, int64_t mtime_ns); /* of a symlink itself */
+
+/* Removes path and all below it. Stays beneath root, never follows a symlink, crosses no mount.
+ * 0 also when it is not there. */
+int fs_remove_tree(int root, const char *path);
+
+/* renameat2(RENAME_NOREPLACE); link+unlink or a checked rename where the file system lacks it.
+ * -EEXIST if the target exists. Names are single components. */
+int fs_rename_new(int from_dir, const char *from, int to_dir, const char *to);
+/* Atomic replacement. */
+int fs_rename_over(int from_dir, const char *from, int to_dir, const char *to);
+
+int fs_pread_all(int fd, void *buf, size_t len, uint64_t offset); /* 0; -ENODATA at end of file */
+int fs_pwrite_all(int fd, const void *buf, size_t len, uint64_t offset);
+
+/* Is it a file system whose pages other machines can change (NFS, CIFS, 9p, FUSE, ...)? */
+bool fs_is_remote(int fd);
+
+/* For tests: 1 takes the component walk even where openat2 works. */
+void fs_force_walk(int on);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * query -- ask one peer one thing: INFO, LIST or FIND
+ *
+ *     query_start -> on_row ... -> on_done          query_stop at any time
+ *
+ * Dials, asks, collects the frames of the answer, says BYE.
+ */
+#ifndef CORE_QUERY_H
+#define CORE_QUERY_H
+
+#include "core/dial.h"
+
+enum query_kind { QUERY_INFO, QUERY_LIST, QUERY_FIND, QUERY_NAME };
+
+struct query_peer { /* who answered; strings escaped, good during the callback */
+    const char *name, *software, *addr;
+    const uint8_t *key;
+};
+
+struct query_info {
+    uint64_t files, bytes;
+    uint32_t shares;
+    bool complete;
+};
+
+struct query_handler {
+    void (*on_row)(void *owner, const struct query_peer *p,
+                   const struct wire_entry *e); /* LIST, FIND, NAME */
+    /* Exactly once, unless query_stop came first. why: 0 or an error, with details in text. p: NULL
+     * if nobody answered. info: only for QUERY_INFO with why 0. The query is gone after it. */
+    void (*on_done)(void *owner, int why, const char *text, const struct query_peer *p,
+                    const struct query_info *info);
+};
+
+struct query;
+/* arg: path for LIST, pattern for FIND, name for NAME. timeout_ms: for all of it. */
+struct query_request {
+    struct endpoint to;
+    enum query_kind kind;
+    char arg[4096];
+    uint64_t timeout_ms;
+};
+int query_start(struct query **q, const struct conn_env *env, const struct query_request *r,
+                const struct query_handler *h, void *owner);
+void query_stop(struct query *q); /* takes NULL; no callback follows */
+
+#endif

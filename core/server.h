@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * server -- answers the requests of other peers from our shares
+ *
+ *     server_new -> server_listen -> ... -> server_close -> on_closed
+ *
+ * One switch over messages. Disk work runs as jobs on the worker pool, at most SERVER_AHEAD frames
+ * ahead of each connection; no free buffer: the connection waits its turn. Loop thread.
+ */
+#ifndef CORE_SERVER_H
+#define CORE_SERVER_H
+
+#include "core/conn.h"
+#include "core/share.h"
+
+enum { SERVER_PORT = 5000, SERVER_AHEAD = 2 };
+
+struct server_event {
+    enum { SERVER_COUNTED, SERVER_REQUEST, SERVER_SENT, SERVER_FAULT } kind;
+    const char *peer, *key;            /* name and short id of who asks, escaped */
+    const char *path;                  /* what was opened, escaped */
+    uint64_t bytes;                    /* SENT: put on the wire for it */
+    const struct share_totals *totals; /* COUNTED */
+    const char *text;                  /* FAULT: why a connection was closed */
+};
+
+struct server_options {
+    uv_loop_t *loop;
+    const struct identity *id;
+    const struct shares *shares; /* the caller's, until on_closed */
+    const char *name;            /* display name */
+    int port;                    /* -1: SERVER_PORT or the next free one */
+    void (*on_event)(void *owner, const struct server_event *e); /* may be NULL */
+    void (*on_closed)(void *owner);
+    void *owner;
+};
+
+struct server;
+/* Listens (IPv4 and IPv6). -EADDRINUSE if the port that was asked for is taken. */
+int server_new(struct server **s, const struct server_options *o);
+uint16_t server_port(const struct server *s);
+void server_set_name(struct server *s, const char *name); /* after a rename by discovery */
+void server_close(
+    struct server *s); /* BYE to all; on_closed when everything is down, then it is gone */
+
+#endif

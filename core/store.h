@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * store -- one download on disk: staging folder, journal, commit
+ *
+ *     store_open            DEST/NAME.lanyard-part/ {manifest, journal, data}; locked
+ *       store_manifest_begin, _page ..., _end      unless the one that is here is the right one
+ *       store_load          what is here: fills a plan with HAVE, CHECK, SUSPECT, ABSENT
+ *       store_prepare       folders, file sizes, early ENOSPC check
+ *       store_put           check and write one DATA frame          store_check   re-read chunks
+ *       store_commit        modes, mtimes, sync, links, rename, remove staging
+ *     store_close           staging stays, unless it was committed
+ *
+ * Nothing appears under DEST/NAME before store_commit, which never replaces anything. All below
+ * DEST goes through core/fs. Calls block; they run as jobs, one at a time, except store_put and
+ * store_check: several of them may run at once, for different chunks.
+ */
+#ifndef CORE_STORE_H
+#define CORE_STORE_H
+
+#include "core/catalog.h"
+#include "core/plan.h"
+
+struct store;
+
+struct store_target {
+    const char *dir;  /* DEST: must exist and be writable */
+    const char *name; /* NAME: one component, name_ok() */
+    uint8_t origin[WIRE_KEY_LEN];
+    const char *path; /* at the origin, for the journal */
+};
+
+/* 0, *s is open. ERR_HELD: another process has the staging folder; ERR_EXISTS: DEST/NAME exists
+ * (and there is no finished staging to clean up); other errors of the folder. A staging folder
+ * whose journal or manifest is torn, or is of another version, keeps nothing: it is begun anew.
+ * Staging that belongs to a commit which finished its rename is removed. */
+int store_open(struct store **s, const struct store_target *t);
+void store_close(struct store *s); /* takes NULL */
+
+/* The manifest that is here, or NULL. */
+const struct catalog *store_catalog(const struct store *s);
+
+/* A new manifest arrives. _end checks it, carries slots over (same path, kind, size, mtime and
+ * version: kept; a changed file: SUSPECT; removed entries are removed from staging) and makes it
+ * current in one rename. -EINVAL if its id is not `id`. A new origin makes every kept slot SUSPECT.
+ */
+int store_manifest_begin(struct store *s);
+int store_manifest_page(struct store *s, const uint8_t *bytes, size_t len);
+int store_manifest_end(struct store *s, const uint8_t id[static WIRE_ID_LEN],
+                       const uint8_t origin[static WIRE_KEY_LEN]);
+
+/* plan: initialised for the catalog's chunks. Sets HAVE, CHECK and SUSPECT; the others stay ABSENT.
+ */
+int store_load(struct store *s, struct plan *plan);
+
+/* ERR_NO_SPACE with *missing bytes, or the error of creating. A name that this file system refuses
+ * (EILSEQ, EINVAL, ENAMETOOLONG, EEXIST) is skipped: see store_skipped. */
+int store_prepare(struct store *s, uint64_t *missing);
+
+/* One DATA frame that was decoded into m. results[i] for record i: 0 on disk; 1 skipped entry,
+ * nothing to write; WIRE_ERR(CORRUPT): its digest is wrong, not written; WIRE_ERR(code) of an error
+ * record; WIRE_ERR(PROTOCOL): wrong length for this chunk. Returns 0, or the error of the disk
+ * (ERR_NO_SPACE, -EIO, ...), then results are not complete. */
+int store_put(struct store *s, const struct msg *m, int *results);
+
+/* Re-reads chunks in state CHECK: ok[i] says whether chunk first + i is what its slot says. */
+int store_check(struct store *s, uint64_t first, uint32_t n, bool *ok);
+
+/* SUSPECT chunks: same[i] says whether chunk first + i on disk has this digest at the source.
+ * Re-reads nothing: compares slots. */
+int store_compare(struct store *s, uint64_t first, uint32_t n, const uint8_t *digests, bool *same);
+
+/* Path below NAME of the entry that owns the chunk, for messages; static text if it cannot be
+ * found. out: PATH_MAX_LEN + 1 bytes. */
+void store_chunk_path(struct store *s, uint64_t chunk, char *out);
+
+/* Leaves an entry out of the result (its file stays absent). */
+void store_skip_chunk(struct store *s, uint64_t chunk, int why);
+
+/* Entries that were left out. Calls fn for each (path as above, why: an error number). Returns how
+ * many. */
+uint32_t store_skipped(struct store *s, void (*fn)(void *arg, const char *path, int why),
+                       void *arg);
+
+struct store_commit_options {
+    bool unsafe_links; /* keep symlinks whose target is absolute or leaves the selection */
+};
+/* ERR_EXISTS: the target appeared meanwhile; staging is kept. */
+int store_commit(struct store *s, const struct store_commit_options *o);
+
+/* Called from store_prepare, _check, _commit's long loops now and then; if it returns true they end
+ * with ERR_STOPPED. May be NULL. Runs on the calling thread. */
+void store_set_stop(struct store *s, const volatile bool *stop);
+
+#endif

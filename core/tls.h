@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tls -- TLS 1.3 over byte buffers, no sockets
+ *
+ *     ciphertext in:  tls_feed(block)  tls_read -> plaintext ... until 0      then the next block
+ *     plaintext in:   tls_write        tls_out -> block of ciphertext, tls_out_done
+ *
+ * ALPN lanyard/1, self-signed Ed25519 certificates on both sides, no tickets. The ciphertext fed is
+ * read in place, output is gathered in TLS_BLOCK sized blocks, at most TLS_BLOCKS of them: then
+ * tls_write takes nothing more until one is done. A cut is not an end: without close_notify the end
+ * of input is ERR_TLS_CUT. Loop thread of its connection.
+ */
+#ifndef CORE_TLS_H
+#define CORE_TLS_H
+
+#include "core/identity.h"
+
+#include <stdbool.h>
+
+enum { TLS_BLOCK = 256 * 1024, TLS_BLOCKS = 4 };
+
+/* Shared by all connections of one role. */
+struct tls_context;
+enum tls_role { TLS_DIALLER, TLS_LISTENER };
+int tls_context_new(struct tls_context **ctx, const struct identity *id, enum tls_role role);
+void tls_context_free(struct tls_context *ctx);
+
+struct tls;
+int tls_new(struct tls **t, struct tls_context *ctx);
+void tls_free(struct tls *t);
+
+/* Lends ciphertext until it is read: all of it is consumed when tls_read returns 0. */
+void tls_feed(struct tls *t, const uint8_t *in, size_t len);
+/* No more ciphertext will come (EOF of the socket). */
+void tls_feed_end(struct tls *t);
+
+/* Above 0: plaintext bytes at out; 0: everything fed is consumed (the handshake goes on in here
+ * too); UV_EOF: the peer closed in order; ERR_TLS_CUT; ERR_TLS: see tls_error. */
+int tls_read(struct tls *t, uint8_t *out, size_t len);
+
+/* Bytes taken (0: the blocks are full, or the handshake is not done), or ERR_TLS. */
+int tls_write(struct tls *t, const uint8_t *data, size_t len);
+int tls_close(struct tls *t); /* queues close_notify */
+
+/* The next block to send: 1 and *data, *len, good until tls_out_done; 0: nothing. A block that is
+ * not full is handed out too. Blocks come and are done in order; several may be out. */
+int tls_out(struct tls *t, const uint8_t **data, size_t *len);
+void tls_out_done(struct tls *t);
+
+bool tls_ready(const struct tls *t);              /* the handshake is done */
+const uint8_t *tls_peer_key(const struct tls *t); /* KEY_LEN bytes, NULL before tls_ready */
+const char *tls_error(const struct tls *t);       /* the library's reason, for -v; never NULL */
+
+#endif

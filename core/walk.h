@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * walk -- one folder tree, entry by entry, breadth first, each folder sorted bytewise
+ *
+ *     walk_init -> walk_next ... -> walk_clear
+ *
+ * Exactly the order of a manifest: entry 0 is the start itself, children of one folder follow each
+ * other. Yields regular files, folders and symlinks; counts what it leaves out. Memory: the names
+ * of one folder, and one record per folder that still waits. Blocking; one thread at a time.
+ */
+#ifndef CORE_WALK_H
+#define CORE_WALK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+struct walk_entry {
+    const char *path; /* below the root given to walk_init, NUL-terminated; good until walk_next */
+    const char *name; /* its last component, inside path */
+    uint32_t parent;  /* number of its folder's entry, counted from 0 in the order yielded */
+    struct stat st;   /* S_ISREG, S_ISDIR or S_ISLNK */
+    bool unreadable;  /* a folder that cannot be read: nothing below it follows */
+};
+
+struct walk_counts {
+    uint64_t hidden;  /* entries with a leading dot that were left out (not what lies below them) */
+    uint64_t special; /* sockets, FIFOs, devices left out */
+    uint64_t failed;  /* vanished or unreadable entries, too deep or too long paths */
+};
+
+struct walk;
+
+/* root: a held folder, borrowed until walk_clear. start: path beneath it, "" for root itself.
+ * depth_max: 0 yields the start alone, 1 also its children, -1 everything.
+ * -ENOENT etc. if the start is not there; -EINVAL if it is neither file, folder nor symlink. */
+int walk_new(struct walk **w, int root, const char *start, bool hidden, int depth_max);
+void walk_free(struct walk *w);
+
+/* 1: *e is the next one; 0: the end; below 0: an error (out of memory). */
+int walk_next(struct walk *w, struct walk_entry *e);
+struct walk_counts walk_counts(const struct walk *w);
+
+#endif

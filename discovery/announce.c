@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+/* announce */
+typedef int discovery_announce_is_to_come;

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+/* browse */
+typedef int discovery_browse_is_to_come;

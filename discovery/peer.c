@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+/* peer */
+typedef int discovery_peer_is_to_come;
