@@ -20,7 +20,7 @@ enum { FETCH_SOURCES_MAX = 16, FETCH_TIMEOUT_MS = 60000 };
 
 struct fetch_source {
     struct endpoint to;
-    char path[4096]; /* SHARE/dir/file there; "" with a name below: ask it for NAME first */
+    char path[4096]; /* SHARE/dir/file there */
     char name[256];  /* display name it must be pinned under, escaped; "" if not known yet */
 };
 

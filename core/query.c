@@ -1,2 +1,174 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/query.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct query {
+    uv_timer_t timer; /* first: the handle is the query */
+    struct query_request request;
+    const struct query_handler *handler; /* NULL once on_done was called or query_stop came */
+    void *owner;
+    struct dial *dial;
+    struct conn *conn;
+    bool timer_closed;
+};
+
+static void free_if_down(struct query *q) {
+    if (q->timer_closed && !q->conn)
+        free(q);
+}
+
+static void on_timer_closed(uv_handle_t *handle) {
+    struct query *q = (struct query *)handle;
+
+    q->timer_closed = true;
+    free_if_down(q);
+}
+
+/* Takes everything down; q lives until the last callback. */
+static void shut(struct query *q) {
+    q->handler = NULL;
+    dial_stop(q->dial);
+    q->dial = NULL;
+    if (q->conn)
+        conn_close(q->conn, 0);
+    if (!uv_is_closing((uv_handle_t *)&q->timer))
+        uv_close((uv_handle_t *)&q->timer, on_timer_closed);
+}
+
+static struct query_peer peer_of(const struct conn *c) {
+    return (struct query_peer){.name = conn_name(c),
+                               .software = conn_software(c),
+                               .addr = conn_addr(c),
+                               .key = conn_key(c)};
+}
+
+static void finish(struct query *q, int why, const char *text, const struct query_info *info) {
+    const struct query_handler *h = q->handler;
+    struct query_peer peer;
+
+    if (!h)
+        return;
+    q->handler = NULL;
+    if (q->conn)
+        peer = peer_of(q->conn);
+    h->on_done(q->owner, why, text, q->conn ? &peer : NULL, info);
+    shut(q);
+}
+
+static int send_request(struct query *q) {
+    struct bytes arg = {(const uint8_t *)q->request.arg, strlen(q->request.arg)};
+    struct msg m = {.req = 1};
+
+    switch (q->request.kind) {
+    case QUERY_INFO:
+        m.type = WIRE_INFO_GET;
+        break;
+    case QUERY_LIST:
+        m.type = WIRE_LIST;
+        m.list.path = arg;
+        break;
+    case QUERY_FIND:
+    case QUERY_NAME:
+        m.type = WIRE_FIND;
+        m.find.mode = q->request.kind == QUERY_NAME ? WIRE_FIND_NAME : WIRE_FIND_PATTERN;
+        m.find.pattern = arg;
+        break;
+    }
+    conn_expect(q->conn, true);
+    return conn_send(q->conn, &m);
+}
+
+static int on_rows(struct query *q, const struct msg *m) {
+    struct bytes rows = m->entries.rows;
+    struct query_peer peer = peer_of(q->conn);
+    struct wire_entry e;
+
+    while (q->handler && wire_entry_next(&rows, &e))
+        if (q->handler->on_row)
+            q->handler->on_row(q->owner, &peer, &e);
+    if (m->flags & WIRE_LAST)
+        finish(q, 0, "", NULL);
+    return 0;
+}
+
+static int on_message(struct conn *c, const struct msg *m) {
+    struct query *q = conn_owner(c);
+    uint8_t answer = q->request.kind == QUERY_LIST ? WIRE_ENTRIES : WIRE_FOUND;
+
+    if (!q->handler)
+        return 0;
+    if (m->type == WIRE_ERROR) {
+        finish(q, WIRE_ERR(m->error.code), "", NULL);
+        return 0;
+    }
+    if (m->type == WIRE_INFO && q->request.kind == QUERY_INFO) {
+        struct query_info info = {.files = m->info.files,
+                                  .bytes = m->info.bytes,
+                                  .shares = m->info.shares,
+                                  .complete = m->info.complete};
+        finish(q, 0, "", &info);
+        return 0;
+    }
+    if (m->type == answer && q->request.kind != QUERY_INFO)
+        return on_rows(q, m);
+    return WIRE_ERR(WIRE_PROTOCOL);
+}
+
+static void on_closed(struct conn *c, int why, const char *text) {
+    struct query *q = conn_owner(c);
+
+    finish(q, why ? why : UV_ECONNRESET, text, NULL);
+    q->conn = NULL;
+    free_if_down(q);
+}
+
+static const struct conn_handler conn_events = {.on_message = on_message, .on_closed = on_closed};
+
+static void on_dialled(void *owner, int why, const char *text, struct conn *c) {
+    struct query *q = owner;
+    int err;
+
+    q->dial = NULL;
+    if (!c) {
+        finish(q, why, text, NULL);
+        return;
+    }
+    q->conn = c;
+    conn_set_handler(c, &conn_events, q);
+    err = send_request(q);
+    if (err < 0)
+        finish(q, err, "", NULL);
+}
+
+static const struct dial_handler dial_events = {.on_done = on_dialled};
+
+static void on_timeout(uv_timer_t *timer) { finish((struct query *)timer, UV_ETIMEDOUT, "", NULL); }
+
+int query_start(struct query **out, const struct conn_env *env, const struct query_request *r,
+                const struct query_handler *h, void *owner) {
+    struct query *q = calloc(1, sizeof *q);
+    int err;
+
+    if (!q)
+        return -ENOMEM;
+    q->request = *r;
+    q->handler = h;
+    q->owner = owner;
+    err = dial_start(&q->dial, env, &q->request.to, &dial_events, q);
+    if (err < 0) {
+        free(q);
+        return err;
+    }
+    uv_timer_init(env->loop, &q->timer);
+    uv_timer_start(&q->timer, on_timeout, r->timeout_ms, 0);
+    *out = q;
+    return 0;
+}
+
+void query_stop(struct query *q) {
+    if (q)
+        shut(q);
+}
