@@ -20,7 +20,7 @@
 
 enum {
     MANIFEST_HEADER_LEN = 16,
-    MANIFEST_ENTRY_FIXED = 36, /* bytes of an entry before its name */
+    MANIFEST_ENTRY_FIXED = 34, /* bytes of an entry before its name */
     MANIFEST_ENTRY_MAX = MANIFEST_ENTRY_FIXED + 255 + 2 + 4095,
     MANIFEST_ENTRIES_MAX = 1 << 24,
     MANIFEST_LEN_MAX = 1 << 30,

@@ -24,8 +24,9 @@ bool name_path_ok(const char *path, size_t len);
 bool name_utf8_ok(const char *text, size_t len);
 
 /* Writes `text` to `out` for a terminal, a log or an error sentence: printable UTF-8 as it is;
- * control characters (C0, DEL, C1), bidirectional controls and zero-width characters (U+200B..200F,
- * U+2028..202E, U+2060..2069, U+FEFF) and bytes that are not UTF-8 as \xNN, one per byte; backslash
+ * control characters (C0, DEL, C1), characters that turn the direction of text or cannot be seen
+ * (U+00AD, U+061C, U+180E, U+200B..200F, U+2028..202E, U+2060..206F, U+FEFF, U+FFF9..FFFB,
+ * U+E0000..E0FFF) and bytes that are not UTF-8 as \xNN, one per byte; backslash
  * doubled. Always NUL-terminated, cut at a whole escape or character when `cap` (> 0) is too small;
  * 4 * len + 1 bytes are always enough. Returns the bytes written without the NUL. */
 size_t name_show(const char *text, size_t len, char *out, size_t cap);

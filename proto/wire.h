@@ -9,9 +9,11 @@
  *      HELLO                    <->                 HELLO
  *      AUTH                      ->
  *                               <-                 AUTHED
- *      INFO_GET | LIST | FIND    ->
- *                               <-   INFO | ENTRIES | FOUND (several frames, the last has
- * WIRE_LAST) OPEN                      ->
+ *      INFO_GET                  ->
+ *                               <-                 INFO
+ *      LIST | FIND               ->
+ *                               <-                 ENTRIES | FOUND, the last has WIRE_LAST
+ *      OPEN                      ->
  *                               <-                 OPENED
  *      MANIFEST_GET              ->
  *                               <-                 MANIFEST
@@ -102,9 +104,15 @@ enum {
     WIRE_ID_LEN = 32,
     WIRE_NAME_LEN = 63,
     WIRE_RECORD_LEN = 32,
-    WIRE_RECORDS_MAX = 512, /* records in one DATA frame */
-    WIRE_RANGES_MAX = 512,  /* ranges in one GET */
-    WIRE_DATA_HEAD = 8,     /* bytes of a DATA payload before its records */
+    WIRE_RANGE_LEN = 12,
+    WIRE_RECORDS_MAX = 512,  /* records in one DATA frame */
+    WIRE_RANGES_MAX = 512,   /* ranges in one GET */
+    WIRE_DATA_HEAD = 8,      /* bytes of a DATA payload before its records */
+    WIRE_ENTRIES_HEAD = 2,   /* of ENTRIES and FOUND before their rows */
+    WIRE_MANIFEST_HEAD = 12, /* of MANIFEST before its page */
+    WIRE_DIGEST_HEAD = 13,   /* of DIGEST before its digests */
+    WIRE_PROOF_MAX = 254,
+    WIRE_TEXT_MAX = 504, /* bytes of the sentence in ERROR and BYE */
     WIRE_CONTROL_MAX = 64 * 1024,
     WIRE_PAGE_MAX = 1024 * 1024, /* bytes of manifest in one MANIFEST */
     WIRE_DIGESTS_MAX = 4000,     /* digests in one DIGEST */
@@ -113,6 +121,9 @@ enum {
     WIRE_OUTSTANDING_CHUNKS = 4096,            /* asked for and not answered, per connection */
     WIRE_OUTSTANDING_BYTES = 64 * 1024 * 1024, /* the same in bytes */
 };
+
+/* No file, and no sum of files, is larger; so sums of sizes and offsets cannot overflow. */
+#define WIRE_SIZE_MAX ((uint64_t)1 << 62)
 
 struct bytes {
     const uint8_t *at;
@@ -251,15 +262,20 @@ void wire_header_put(uint8_t out[static WIRE_HEADER_LEN], const struct wire_head
 int wire_header_get(struct wire_header *h, const uint8_t in[static WIRE_HEADER_LEN]);
 
 /* Encodes any message but DATA to out. Returns the frame's length, or -ENOBUFS if cap is too small,
- * -EINVAL if a field is beyond its limit. */
+ * -EINVAL if wire_decode() would refuse it. Rows, pages and digests may lie in place already, at
+ * out + WIRE_HEADER_LEN + WIRE_..._HEAD; then they are not copied. */
 int wire_encode(const struct msg *m, uint8_t *out, size_t cap);
 
 /* Decodes the payload (h->len bytes) of a frame. 0; WIRE_ERR(PROTOCOL) if malformed;
- * WIRE_ERR(UNSUPPORTED) for an unknown type below 0x80; 1 for one from 0x80 on: ignore it. */
+ * WIRE_ERR(UNSUPPORTED) for an unknown type below 0x80; 1 for one from 0x80 on: ignore it. Of a
+ * HELLO with another major only major and minor are decoded. */
 int wire_decode(struct msg *m, const struct wire_header *h, const uint8_t *payload);
 
-/* ENTRIES and FOUND rows. Put: returns bytes appended at out, or -ENOBUFS. Next: takes one row off
- * the front; 1, or 0 at the end (rows of a decoded message are well-formed). */
+/* Is it a row that wire_decode() accepts? (In ENTRIES the path must be a single name as well.) */
+bool wire_entry_ok(const struct wire_entry *e);
+
+/* ENTRIES and FOUND rows. Put: returns bytes appended at out, -ENOBUFS or -EINVAL. Next: takes one
+ * row off the front; 1, or 0 at the end (rows of a decoded message are well-formed). */
 int wire_entry_put(const struct wire_entry *e, uint8_t *out, size_t cap);
 int wire_entry_next(struct bytes *rows, struct wire_entry *e);
 
