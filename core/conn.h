@@ -24,22 +24,32 @@
 
 struct conn;
 
+enum { CONN_SMALL_MAX = 256 * 1024 };
+
 /* What all connections of one role on one loop share. The owner's; outlives its conns. */
 struct conn_env {
     uv_loop_t *loop;
     struct tls_context *tls;
     struct pool *pool;            /* frames that arrive, and that conn_send_frame sends */
     char name[WIRE_NAME_LEN + 1]; /* our display name, for HELLO */
-    uint16_t port;                /* where we listen, 0: nowhere */
+    uint16_t port;                /* where we listen, 0: nowhere; the owner sets it */
+    uint8_t *read_block;          /* TLS_BLOCK bytes that all reads share */
 };
+
+/* 0, -ENOMEM, ERR_TLS. id, pool and loop must outlive the env. */
+int conn_env_init(struct conn_env *env, uv_loop_t *loop, enum tls_role role,
+                  const struct identity *id, struct pool *pool);
+/* The display name of the next HELLOs: cut at a whole character, escaped if it is not UTF-8. */
+void conn_env_set_name(struct conn_env *env, const char *name);
+void conn_env_clear(struct conn_env *env); /* takes a zeroed one; all its conns must be gone */
 
 struct conn_handler {
     /* HELLO and AUTH went well on both sides. Below 0: close with this error. */
     int (*on_open)(struct conn *c);
-    /* Every message from INFO_GET on. m is good until it returns. Below 0: close with this error.
-     */
+    /* Every message from INFO_GET on, and ERROR that answers a request (req is not 0). m is good
+     * until it returns. Below 0: close with this error. */
     int (*on_message)(struct conn *c, const struct msg *m);
-    /* What was sent has left our queue: conn_queued() is low again. May be NULL. */
+    /* Something left our queue and less than a frame waits in it. May be NULL. */
     void (*on_drain)(struct conn *c);
     /* Why: 0 the peer said BYE or we closed with 0; UV_*, ERR_*, WIRE_ERR(...). text: a sentence
      * with details (the peer's words escaped), "" if there is nothing to add. */
@@ -54,10 +64,12 @@ int conn_accept(struct conn **c, const struct conn_env *env, uv_stream_t *listen
 void *conn_owner(const struct conn *c);
 void conn_set_handler(struct conn *c, const struct conn_handler *h, void *owner);
 
-/* Encodes and queues one small message. 0, -EINVAL, -ENOMEM. After conn_close: 0, nothing is sent.
- */
+/* Encodes and queues one small message; it overtakes frames that have not started. 0, -EINVAL,
+ * -ENOMEM. More than CONN_SMALL_MAX bytes of them waiting: the conn closes with WIRE_ERR(LIMIT), so
+ * look at conn_queued() and go on in on_drain. After conn_close: 0, nothing is sent. */
 int conn_send(struct conn *c, const struct msg *m);
-/* Queues a whole encoded frame that lies in a buffer of env->pool; it goes back there when sent. */
+/* Queues a whole encoded frame that lies in a buffer of env->pool; it goes back there when sent,
+ * or at once if the conn is closing or memory is out (-ENOMEM). */
 int conn_send_frame(struct conn *c, uint8_t *frame, size_t len);
 /* Bytes that wait in our queue. */
 size_t conn_queued(const struct conn *c);
