@@ -3,11 +3,11 @@
  * fs -- the only file that opens anything beneath a root
  *
  * Every call takes a held folder (O_PATH or O_DIRECTORY descriptor) and a path that is relative to
- * it, checked by name_path_ok(). The kernel refuses to leave the root or to follow any symlink
- * (openat2(2): RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS); where openat2 is
- * missing (ENOSYS, or EPERM from an old container's seccomp filter) a walk over the components with
- * O_NOFOLLOW does the same. Descriptors are O_CLOEXEC and the caller's. Errors are negative errno.
- * Blocking; any thread.
+ * it; what name_path_ok() refuses is -EINVAL. The kernel refuses to leave the root or to follow any
+ * symlink (openat2(2): RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS); where
+ * openat2 is missing (ENOSYS, or EPERM from an old container's seccomp filter) a walk over the
+ * components with O_NOFOLLOW does the same. Descriptors are O_CLOEXEC and the caller's. Errors are
+ * negative errno. Blocking; any thread.
  */
 #ifndef CORE_FS_H
 #define CORE_FS_H
@@ -38,12 +38,13 @@ int fs_unlink(int root, const char *path);
 int fs_chmod(int root, const char *path, mode_t mode);          /* never through a symlink */
 int fs_set_mtime(int root, const char *path, int64_t mtime_ns); /* of a symlink itself */
 
-/* Removes path and all below it. Stays beneath root, never follows a symlink, crosses no mount.
- * 0 also when it is not there. */
+/* Removes path and all below it (core/fs_remove.c), whatever the modes of its folders. Stays
+ * beneath root, never follows a symlink, crosses no mount (-EXDEV). Goes on after an error and
+ * returns the first one. 0 also when it is not there. */
 int fs_remove_tree(int root, const char *path);
 
-/* renameat2(RENAME_NOREPLACE); link+unlink or a checked rename where the file system lacks it.
- * -EEXIST if the target exists. Names are single components. */
+/* renameat2(RENAME_NOREPLACE); where the file system lacks it, link and unlink, or a rename over an
+ * empty file or folder made for it. -EEXIST if the target exists. Names are single components. */
 int fs_rename_new(int from_dir, const char *from, int to_dir, const char *to);
 /* Atomic replacement. */
 int fs_rename_over(int from_dir, const char *from, int to_dir, const char *to);
@@ -54,7 +55,11 @@ int fs_pwrite_all(int fd, const void *buf, size_t len, uint64_t offset);
 /* Is it a file system whose pages other machines can change (NFS, CIFS, 9p, FUSE, ...)? */
 bool fs_is_remote(int fd);
 
-/* For tests: 1 takes the component walk even where openat2 works. */
+/* An unlinked file for reading and writing, in $TMPDIR, /var/tmp or /tmp; in memory if none is
+ * writable. */
+int fs_open_temp(void);
+
+/* For tests: 1 behaves as on an old kernel, without openat2 and renameat2. */
 void fs_force_walk(int on);
 
 #endif
