@@ -1,2 +1,253 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/identity.h"
+
+#include "core/err.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { KEY_FILE_MAX = 16 * 1024 };
+
+/* mkdir -p, 0700 for what is missing (XDG Base Directory Specification). Changes path in place. */
+static int make_dirs(char *path) {
+    for (char *slash = path + 1;; slash++) {
+        if (*slash != '/' && *slash != '\0')
+            continue;
+        char was = *slash;
+        *slash = '\0';
+        int r = mkdir(path, 0700);
+        *slash = was;
+        if (r < 0 && errno != EEXIST)
+            return -errno;
+        if (was == '\0')
+            return 0;
+    }
+}
+
+int identity_state_dir(char *out, size_t cap) {
+    const char *base = getenv("XDG_STATE_HOME"), *rest = "lanyard";
+    int n;
+
+    if (!base || base[0] != '/') { /* "relative paths must be ignored", the same specification */
+        base = getenv("HOME");
+        rest = ".local/state/lanyard";
+    }
+    if (!base || base[0] != '/')
+        return -ENOENT;
+    n = snprintf(out, cap, "%s/%s", base, rest);
+    if (n < 0 || (size_t)n >= cap)
+        return -ENAMETOOLONG;
+    return make_dirs(out);
+}
+
+static int no_password(char *buf, int size, int writing, void *arg) { return -1; }
+
+/* The private key in these bytes, or NULL if they are not an Ed25519 key. */
+static EVP_PKEY *parse_key(const char *pem, size_t len) {
+    BIO *bio = BIO_new_mem_buf(pem, (int)len);
+    EVP_PKEY *pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
+
+    BIO_free(bio);
+    ERR_clear_error();
+    if (pkey && !EVP_PKEY_is_a(pkey, "ED25519")) {
+        EVP_PKEY_free(pkey);
+        pkey = NULL;
+    }
+    return pkey;
+}
+
+/* A whole small file. Returns its length, or an error. */
+static int read_whole(int fd, char *buf, size_t cap) {
+    size_t have = 0;
+
+    while (have < cap) {
+        ssize_t n = read(fd, buf + have, cap - have);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            break;
+        have += (size_t)n;
+    }
+    return (int)have;
+}
+
+static int read_key(EVP_PKEY **pkey, const char *path) {
+    /* O_NONBLOCK: opening a FIFO of this name must not wait for a writer */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), r = ERR_KEY_FILE;
+    char pem[KEY_FILE_MAX];
+    struct stat st;
+
+    if (fd < 0)
+        return -errno;
+    if (fstat(fd, &st) < 0) {
+        r = -errno;
+        goto out;
+    }
+    if (!S_ISREG(st.st_mode) || (st.st_mode & 077) != 0)
+        goto out;
+    r = read_whole(fd, pem, sizeof pem);
+    if (r < 0)
+        goto out;
+    *pkey = parse_key(pem, (size_t)r);
+    r = *pkey ? 0 : ERR_KEY_FILE;
+out:
+    OPENSSL_cleanse(pem, sizeof pem);
+    close(fd);
+    return r;
+}
+
+/* Gives tmp its final name unless somebody else was first: 0, -EEXIST. */
+static int publish(const char *tmp, const char *path) {
+    if (renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS) /* NFS and some others know no RENAME_NOREPLACE */
+        return -errno;
+    return link(tmp, path) == 0 ? 0 : -errno;
+}
+
+static int sync_dir(const char *path) {
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
+
+    if (fd < 0)
+        return -errno;
+    r = fsync(fd) < 0 ? -errno : 0;
+    close(fd);
+    return r;
+}
+
+static int write_pem(int fd, const EVP_PKEY *pkey) {
+    BIO *bio = BIO_new_fd(fd, BIO_NOCLOSE);
+    int r = bio ? 0 : -ENOMEM;
+
+    if (!r && !PEM_write_bio_PKCS8PrivateKey(bio, pkey, NULL, NULL, 0, NULL, NULL))
+        r = -EIO;
+    BIO_free(bio);
+    ERR_clear_error();
+    if (!r && (fchmod(fd, 0600) < 0 || fsync(fd) < 0))
+        r = -errno;
+    return r;
+}
+
+/* Puts the key under its name, whole and on disk, or not at all. -EEXIST: another one is there. */
+static int write_key(const EVP_PKEY *pkey, const char *state_dir, const char *path) {
+    char tmp[PATH_MAX];
+    int n = snprintf(tmp, sizeof tmp, "%s.XXXXXX", path), fd, r;
+
+    if (n < 0 || (size_t)n >= sizeof tmp)
+        return -ENAMETOOLONG;
+    /* random, not our pid: hosts and containers may share the folder; O_EXCL and 0600 by itself */
+    fd = mkostemp(tmp, O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    r = write_pem(fd, pkey);
+    close(fd);
+    if (!r)
+        r = publish(tmp, path);
+    unlink(tmp);
+    return r ? r : sync_dir(state_dir);
+}
+
+static int make_key(EVP_PKEY **pkey, const char *state_dir, const char *path) {
+    EVP_PKEY *made = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    int r;
+
+    if (!made)
+        return -ENOMEM;
+    r = write_key(made, state_dir, path);
+    if (r == 0) {
+        *pkey = made;
+        return 0;
+    }
+    EVP_PKEY_free(made);
+    return r == -EEXIST ? read_key(pkey, path) : r;
+}
+
+/* Peers look at the key alone, so the rest only has to be well-formed. */
+static X509 *make_cert(EVP_PKEY *pkey) {
+    X509 *x = X509_new();
+    X509_NAME *name = x ? X509_get_subject_name(x) : NULL;
+
+    if (name && X509_set_version(x, X509_VERSION_3) &&
+        ASN1_INTEGER_set(X509_get_serialNumber(x), 1) &&
+        ASN1_TIME_set_string(X509_getm_notBefore(x), "20000101000000Z") &&
+        /* no end, RFC 5280 section 4.1.2.5 */
+        ASN1_TIME_set_string(X509_getm_notAfter(x), "99991231235959Z") &&
+        X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const uint8_t *)"lanyard", -1, -1,
+                                   0) &&
+        X509_set_issuer_name(x, name) && X509_set_pubkey(x, pkey) && X509_sign(x, pkey, NULL) > 0)
+        return x;
+    X509_free(x);
+    ERR_clear_error();
+    return NULL;
+}
+
+int identity_load(struct identity *id, const char *state_dir) {
+    char path[PATH_MAX];
+    size_t len = KEY_LEN;
+    int n = snprintf(path, sizeof path, "%s/key.pem", state_dir), r;
+
+    memset(id, 0, sizeof *id);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return -ENAMETOOLONG;
+    r = read_key(&id->pkey, path);
+    if (r == -ENOENT)
+        r = make_key(&id->pkey, state_dir, path);
+    if (r < 0)
+        return r;
+    id->cert = make_cert(id->pkey);
+    if (!id->cert || !EVP_PKEY_get_raw_public_key(id->pkey, id->key, &len)) {
+        identity_clear(id);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+void identity_clear(struct identity *id) {
+    X509_free(id->cert);
+    EVP_PKEY_free(id->pkey);
+    memset(id, 0, sizeof *id);
+}
+
+static const char base32[] = "abcdefghijklmnopqrstuvwxyz234567";
+
+void key_text(const uint8_t key[static KEY_LEN], char out[static KEY_TEXT_LEN + 1]) {
+    for (unsigned i = 0; i < KEY_TEXT_LEN; i++) {
+        unsigned byte = i * 5 / 8, shift = 11 - i * 5 % 8;
+        unsigned two = (unsigned)key[byte] << 8 | (byte + 1 < KEY_LEN ? key[byte + 1] : 0);
+        out[i] = base32[two >> shift & 31];
+    }
+    out[KEY_TEXT_LEN] = '\0';
+}
+
+int key_parse(const char *text, uint8_t key[static KEY_LEN]) {
+    uint8_t out[KEY_LEN] = {0};
+
+    for (unsigned i = 0; i < KEY_TEXT_LEN; i++) {
+        const char *digit = text[i] ? strchr(base32, text[i]) : NULL;
+        if (!digit)
+            return -EINVAL;
+        unsigned value = (unsigned)(digit - base32), byte = i * 5 / 8;
+        unsigned two = value << (11 - i * 5 % 8);
+        out[byte] |= (uint8_t)(two >> 8);
+        if (byte + 1 < KEY_LEN)
+            out[byte + 1] |= (uint8_t)two;
+        else if (two & 0xff) /* bits beyond the key: each key has one text */
+            return -EINVAL;
+    }
+    if (text[KEY_TEXT_LEN] != '\0')
+        return -EINVAL;
+    memcpy(key, out, KEY_LEN);
+    return 0;
+}
