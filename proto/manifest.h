@@ -47,7 +47,8 @@ void manifest_header_put(uint8_t out[static MANIFEST_HEADER_LEN]);
 int manifest_header_check(
     const uint8_t in[static MANIFEST_HEADER_LEN]); /* 0 or WIRE_ERR(PROTOCOL) */
 
-/* Returns the bytes written, at most MANIFEST_ENTRY_MAX; out has room for that. */
+/* Returns the bytes written, at most MANIFEST_ENTRY_MAX; out has room for that. Lengths of e are
+ * within their limits. */
 size_t manifest_entry_put(const struct manifest_entry *e, uint8_t *out);
 
 /* Parses the entry at the front. Returns its length; 0 if `len` bytes do not hold all of it;
@@ -78,7 +79,8 @@ void manifest_check_init(struct manifest_check *c);
 void manifest_check_clear(struct manifest_check *c);
 
 /* 0; WIRE_ERR(PROTOCOL) if the entry may not stand here (order, parent, depth, path length, sums);
- * WIRE_ERR(LIMIT) above MANIFEST_ENTRIES_MAX; -ENOMEM. */
+ * WIRE_ERR(LIMIT) above MANIFEST_ENTRIES_MAX; -ENOMEM. After an error nothing has changed: another
+ * entry may be tried. */
 int manifest_check_next(struct manifest_check *c, const struct manifest_entry *e);
 
 #endif
