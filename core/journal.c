@@ -1,2 +1,125 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/journal.h"
+#include "core/err.h"
+#include "core/fs.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+/*
+ *   0  magic "LANYJRN1"            24  mnt_id u64      88  manifest id[32]
+ *   8  chunk_shift u8, flags u8,   32  dev u64        120  path, zeros up to 4088
+ *      path_len u16, reserved u32  40  boot_id[16]   4088  XXH3-64 of bytes 0..4087
+ *  16  chunks u64                  56  origin[32]          integers big-endian
+ */
+static const uint8_t magic[8] = "LANYJRN1";
+
+enum {
+    AT_SHIFT = 8,
+    AT_FLAGS = 9,
+    AT_PATH_LEN = 10,
+    AT_CHUNKS = 16,
+    AT_MNT_ID = 24,
+    AT_DEV = 32,
+    AT_BOOT_ID = 40,
+    AT_ORIGIN = 56,
+    AT_MANIFEST_ID = 88,
+    AT_PATH = 120,
+    AT_SUM = JOURNAL_HEADER_LEN - 8,
+    SLOT_LEN = WIRE_DIGEST_LEN,
+};
+
+/* Slots end before the largest offset of a file. */
+#define CHUNKS_MAX ((uint64_t)1 << 56)
+
+static void put_int(uint8_t *out, uint64_t value, unsigned len) {
+    for (unsigned i = 0; i < len; i++)
+        out[i] = (uint8_t)(value >> (8 * (len - 1 - i)));
+}
+
+static uint64_t get_int(const uint8_t *in, unsigned len) {
+    uint64_t value = 0;
+    for (unsigned i = 0; i < len; i++)
+        value = value << 8 | in[i];
+    return value;
+}
+
+void journal_header_put(uint8_t out[static JOURNAL_HEADER_LEN], const struct journal_header *h) {
+    size_t path_len = strnlen(h->path, JOURNAL_PATH_MAX - 1);
+
+    memset(out, 0, JOURNAL_HEADER_LEN);
+    memcpy(out, magic, sizeof magic);
+    out[AT_SHIFT] = WIRE_CHUNK_SHIFT;
+    out[AT_FLAGS] = h->flags;
+    put_int(out + AT_PATH_LEN, path_len, 2);
+    put_int(out + AT_CHUNKS, h->chunks, 8);
+    put_int(out + AT_MNT_ID, h->mnt_id, 8);
+    put_int(out + AT_DEV, h->dev, 8);
+    memcpy(out + AT_BOOT_ID, h->boot_id, sizeof h->boot_id);
+    memcpy(out + AT_ORIGIN, h->origin, sizeof h->origin);
+    memcpy(out + AT_MANIFEST_ID, h->manifest_id, sizeof h->manifest_id);
+    memcpy(out + AT_PATH, h->path, path_len);
+    put_int(out + AT_SUM, XXH3_64bits(out, AT_SUM), 8);
+}
+
+int journal_header_get(struct journal_header *h, const uint8_t in[static JOURNAL_HEADER_LEN]) {
+    uint64_t path_len = get_int(in + AT_PATH_LEN, 2);
+
+    if (memcmp(in, magic, sizeof magic) != 0 || in[AT_SHIFT] != WIRE_CHUNK_SHIFT ||
+        get_int(in + AT_SUM, 8) != XXH3_64bits(in, AT_SUM) || path_len >= JOURNAL_PATH_MAX)
+        return ERR_FORMAT;
+
+    memset(h, 0, sizeof *h);
+    h->flags = in[AT_FLAGS];
+    h->chunks = get_int(in + AT_CHUNKS, 8);
+    h->mnt_id = get_int(in + AT_MNT_ID, 8);
+    h->dev = get_int(in + AT_DEV, 8);
+    memcpy(h->boot_id, in + AT_BOOT_ID, sizeof h->boot_id);
+    memcpy(h->origin, in + AT_ORIGIN, sizeof h->origin);
+    memcpy(h->manifest_id, in + AT_MANIFEST_ID, sizeof h->manifest_id);
+    memcpy(h->path, in + AT_PATH, path_len);
+
+    /* Canonical: what we would write ourselves. Catches NUL in the path and reserved bytes. */
+    uint8_t again[JOURNAL_HEADER_LEN];
+    journal_header_put(again, h);
+    return h->chunks <= CHUNKS_MAX && memcmp(in, again, sizeof again) == 0 ? 0 : ERR_FORMAT;
+}
+
+int journal_write_header(int fd, const struct journal_header *h) {
+    uint8_t bytes[JOURNAL_HEADER_LEN];
+    journal_header_put(bytes, h);
+    return fs_pwrite_all(fd, bytes, sizeof bytes, 0);
+}
+
+int journal_read_header(int fd, struct journal_header *h) {
+    uint8_t bytes[JOURNAL_HEADER_LEN];
+    int rc = fs_pread_all(fd, bytes, sizeof bytes, 0);
+    if (rc == -ENODATA)
+        return ERR_FORMAT;
+    return rc < 0 ? rc : journal_header_get(h, bytes);
+}
+
+int journal_put(int fd, uint64_t first, uint32_t n, const uint8_t *digests) {
+    return fs_pwrite_all(fd, digests, (size_t)n * SLOT_LEN, JOURNAL_HEADER_LEN + first * SLOT_LEN);
+}
+
+int journal_get(int fd, uint64_t first, uint32_t n, uint8_t *digests) {
+    size_t len = (size_t)n * SLOT_LEN, have = 0;
+    uint64_t at = JOURNAL_HEADER_LEN + first * SLOT_LEN;
+
+    while (have < len) {
+        ssize_t got = pread(fd, digests + have, len - have, (off_t)(at + have));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            break;
+        have += (size_t)got;
+    }
+    have -= have % SLOT_LEN; /* half a slot at the end of a torn file is no slot */
+    memset(digests + have, 0, len - have);
+    return 0;
+}

@@ -4,6 +4,8 @@
  *
  *        0  header (struct journal_header in canonical bytes, XXH3-64 at its end), padded to 4096
  *     4096  slot[chunks]: XXH3-128 of the chunk that lies on disk, all-zero = absent
+ *           candidate[chunks]: the same for chunks of an older version of the file, not believed
+ *           before the source says that it has the same digest; usually beyond the end of the file
  *
  * A slot is written after its chunk's data; no order is forced and nothing synced while running.
  * After a crash each slot is absent, right, or provably wrong. (A digest that is really all-zero
@@ -16,16 +18,22 @@
 
 #include "proto/wire.h"
 
-enum { JOURNAL_HEADER_LEN = 4096, JOURNAL_VERIFY_ALL = 1, JOURNAL_PATH_MAX = 3072 };
+enum { JOURNAL_HEADER_LEN = 4096, JOURNAL_PATH_MAX = 3072 };
+
+enum journal_flag {
+    JOURNAL_VERIFY_ALL = 1, /* the disk had an error: believe no slot */
+    JOURNAL_COMMITTED = 2,  /* all is synced: once `data` is renamed, only clean-up is left */
+    JOURNAL_SWEEP = 4,      /* `data` may hold what the manifest does not list */
+};
 
 struct journal_header {
-    uint8_t flags;
+    uint8_t flags; /* enum journal_flag */
     uint8_t manifest_id[WIRE_ID_LEN];
     uint8_t origin[WIRE_KEY_LEN]; /* key of the peer whose manifest it is */
     uint8_t boot_id[16];          /* /proc/sys/kernel/random/boot_id */
     uint64_t mnt_id, dev;         /* statx(2) stx_mnt_id and st_dev of the staging folder */
     uint64_t chunks;
-    char path[JOURNAL_PATH_MAX]; /* what was asked for at the origin */
+    char path[JOURNAL_PATH_MAX]; /* what was asked for at the origin, cut if longer */
 };
 
 void journal_header_put(uint8_t out[static JOURNAL_HEADER_LEN], const struct journal_header *h);
@@ -33,9 +41,11 @@ int journal_header_get(struct journal_header *h,
                        const uint8_t in[static JOURNAL_HEADER_LEN]); /* ERR_FORMAT */
 
 int journal_write_header(int fd, const struct journal_header *h);
-int journal_read_header(int fd, struct journal_header *h);
-int journal_put(int fd, uint64_t chunk, const uint8_t digest[static WIRE_DIGEST_LEN]);
-/* Reads n slots; those beyond the end of the file are absent. */
+int journal_read_header(int fd, struct journal_header *h); /* ERR_FORMAT also when it is cut */
+
+/* n slots from `first` on; candidate i is slot chunks + i. Those beyond the end of the file are
+ * read as absent. */
+int journal_put(int fd, uint64_t first, uint32_t n, const uint8_t *digests);
 int journal_get(int fd, uint64_t first, uint32_t n, uint8_t *digests);
 
 #endif

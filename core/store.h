@@ -29,10 +29,15 @@ struct store_target {
     const char *path; /* at the origin, for the journal */
 };
 
-/* 0, *s is open. ERR_HELD: another process has the staging folder; ERR_EXISTS: DEST/NAME exists
- * (and there is no finished staging to clean up); other errors of the folder. A staging folder
- * whose journal or manifest is torn, or is of another version, keeps nothing: it is begun anew.
- * Staging that belongs to a commit which finished its rename is removed. */
+enum { STORE_FINISHED = 1 };
+
+/* 0: *s is open. STORE_FINISHED: an earlier run ended between the rename of its commit and the
+ * clean-up; DEST/NAME is complete, staging is removed now, *s is NULL. ERR_HELD: another process
+ * has the staging folder; ERR_EXISTS: DEST/NAME exists; -ENOTDIR, -ELOOP: something that is no
+ * folder has the name of the staging folder; other errors of the folder. A staging folder whose
+ * journal or manifest is torn, or is of another version, keeps nothing: it is begun anew.
+ * Where NAME.lanyard-part is longer than 255 bytes, NAME is cut (at a character) and followed by
+ * "~" and 16 hex digits of its XXH3-64. */
 int store_open(struct store **s, const struct store_target *t);
 void store_close(struct store *s); /* takes NULL */
 
