@@ -23,7 +23,8 @@ struct catalog_totals {
     uint64_t chunks, bytes;
 };
 
-/* fd: an empty file open for reading and writing; it becomes the catalog's. */
+/* fd: an empty file open for reading and writing. It becomes the catalog's, if it returns 0; so
+ * with catalog_load. */
 int catalog_new(struct catalog **c, int fd);
 /* Reads and checks a manifest that lies in fd already; finished when it returns 0. */
 int catalog_load(struct catalog **c, int fd);
@@ -32,7 +33,8 @@ void catalog_free(struct catalog *c);
 /* Appends manifest bytes, cut anywhere. Writes are gathered. Checks while it goes:
  * WIRE_ERR(PROTOCOL), WIRE_ERR(LIMIT), or an errno of the write. */
 int catalog_append(struct catalog *c, const uint8_t *bytes, size_t len);
-/* Header first, then one entry (the server's way). */
+/* Header first, then one entry (the server's way). After WIRE_ERR(PROTOCOL), it may not stand here,
+ * nothing has changed: leave it out and go on. */
 int catalog_append_entry(struct catalog *c, const struct manifest_entry *e);
 /* WIRE_ERR(PROTOCOL) if it ends in the middle of an entry or has none. */
 int catalog_finish(struct catalog *c);
@@ -47,7 +49,7 @@ int catalog_read(const struct catalog *c, uint64_t offset, uint8_t *out, size_t 
 struct catalog_cursor {
     const struct catalog *c;
     uint32_t index;       /* of entry */
-    uint64_t first_chunk; /* of entry; what it would be for one without chunks */
+    uint64_t first_chunk; /* of entry; of one without chunks: the next one's */
     struct manifest_entry entry;
     uint64_t next_at; /* private from here: where the next entry starts in the file */
     uint64_t window_at;
@@ -60,9 +62,10 @@ void catalog_cursor_clear(struct catalog_cursor *cur);
 
 int catalog_at(struct catalog_cursor *cur, uint32_t index);    /* 0; -EINVAL beyond the end */
 int catalog_chunk(struct catalog_cursor *cur, uint64_t chunk); /* the entry that owns the chunk */
-int catalog_next(struct catalog_cursor *cur); /* 1; 0 at the end. First call: entry 0 */
+int catalog_next(
+    struct catalog_cursor *cur); /* 1; 0 at the end. First call, or after an error: entry 0 */
 
-/* Bytes of a chunk of cur's entry: WIRE_CHUNK_SIZE but for the last one. */
+/* Bytes of a chunk of cur's entry: WIRE_CHUNK_SIZE but for the last one. 0: not one of its. */
 uint32_t catalog_chunk_len(const struct catalog_cursor *cur, uint64_t chunk);
 
 /* Path of an entry below entry 0 ("" for entry 0 itself), NUL-terminated. out: PATH_MAX_LEN + 1

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/catalog.h"
+#include "core/fs.h"
+#include "proto/name.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* A tree with every kind of edge: entries without chunks in long rows, files of 0, 1 byte, exactly
+ * one chunk, one more; names of 255 bytes. All below one folder, so names are numbers. */
+enum { EDGE_ENTRIES = 3000 };
+
+static char name_of[EDGE_ENTRIES][256];
+
+static struct manifest_entry edge_entry(uint32_t i) {
+    static const uint64_t sizes[] = {0, 1, 1 << 20, (1 << 20) + 1, 5 << 20, (3 << 20) - 1};
+    struct manifest_entry e = {.kind = WIRE_FILE, .mode = 0644, .mtime_ns = -1, .version = i};
+    snprintf(name_of[i], sizeof name_of[i], "%06u", (unsigned)i);
+    size_t len = i % 3 == 0 ? 255 : 6;
+    memset(name_of[i] + 6, 'x', len - 6);
+    e.name = (struct bytes){(uint8_t *)name_of[i], len};
+    if (i == 0 || i % 7 == 0) {
+        e.kind = WIRE_DIR;
+    } else if (i % 5 == 0) {
+        e.kind = WIRE_SYMLINK;
+        e.target = e.name;
+    } else if (i < 1000 || i > 2000) { /* a thousand without a chunk in the middle */
+        e.size = sizes[i % 6];
+    }
+    return e;
+}
+
+static int new_file(void) {
+    int fd = memfd_create("catalog", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static struct catalog *edge_catalog(void) {
+    struct catalog *c;
+    assert_int_equal(catalog_new(&c, new_file()), 0);
+    for (uint32_t i = 0; i < EDGE_ENTRIES; i++) {
+        struct manifest_entry e = edge_entry(i);
+        assert_int_equal(catalog_append_entry(c, &e), 0);
+    }
+    assert_int_equal(catalog_finish(c), 0);
+    return c;
+}
+
+static void assert_entry(const struct catalog_cursor *cur, uint32_t i) {
+    struct manifest_entry e = edge_entry(i);
+    assert_int_equal(cur->index, i);
+    assert_int_equal(cur->entry.kind, e.kind);
+    assert_int_equal(cur->entry.size, e.size);
+    assert_int_equal(cur->entry.version, i);
+    assert_int_equal(cur->entry.name.len, e.name.len);
+    assert_memory_equal(cur->entry.name.at, e.name.at, e.name.len);
+    assert_int_equal(cur->entry.target.len, e.target.len);
+}
+
+static void every_chunk_has_its_entry(void **state) {
+    struct catalog *c = edge_catalog();
+    struct catalog_cursor seq, jump;
+    uint64_t total = catalog_totals(c)->chunks, chunk = 0;
+    catalog_cursor_init(&seq, c);
+    catalog_cursor_init(&jump, c);
+    for (uint32_t i = 0; i < EDGE_ENTRIES; i++) {
+        struct manifest_entry e = edge_entry(i);
+        uint64_t left = e.size;
+        for (uint64_t k = 0; k < manifest_chunks(&e); k++, chunk++) {
+            uint32_t len = left < WIRE_CHUNK_SIZE ? (uint32_t)left : WIRE_CHUNK_SIZE;
+            assert_int_equal(catalog_chunk(&seq, chunk), 0);
+            assert_entry(&seq, i);
+            assert_int_equal(seq.first_chunk, chunk - k);
+            assert_int_equal(catalog_chunk_len(&seq, chunk), len);
+            /* the same from somewhere far away */
+            assert_int_equal(catalog_chunk(&jump, (chunk * 7919 + 13) % total), 0);
+            assert_int_equal(catalog_chunk(&jump, chunk), 0);
+            assert_entry(&jump, i);
+            assert_int_equal(jump.first_chunk, chunk - k);
+            left -= len;
+        }
+        assert_int_equal(left, 0);
+    }
+    assert_int_equal(chunk, total);
+    assert_int_equal(catalog_chunk(&seq, total), -EINVAL);
+    assert_int_equal(catalog_chunk(&seq, UINT64_MAX), -EINVAL);
+    assert_int_equal(catalog_chunk_len(&jump, jump.first_chunk + 99), 0);
+    catalog_cursor_clear(&seq);
+    catalog_cursor_clear(&jump);
+    catalog_free(c);
+}
+
+static void every_index_is_found(void **state) {
+    struct catalog *c = edge_catalog();
+    struct catalog_cursor cur, next;
+    catalog_cursor_init(&cur, c);
+    catalog_cursor_init(&next, c);
+    for (uint32_t i = 0; i < EDGE_ENTRIES; i++) {
+        uint32_t far = (i * 1999) % EDGE_ENTRIES;
+        assert_int_equal(catalog_next(&next), 1);
+        assert_entry(&next, i);
+        assert_int_equal(catalog_at(&cur, far), 0);
+        assert_entry(&cur, far);
+        assert_int_equal(catalog_at(&cur, i), 0);
+        assert_entry(&cur, i);
+        assert_int_equal(cur.first_chunk, next.first_chunk);
+    }
+    assert_int_equal(catalog_next(&next), 0);
+    assert_int_equal(catalog_next(&next), 0);
+    assert_int_equal(catalog_at(&cur, EDGE_ENTRIES), -EINVAL);
+    assert_int_equal(catalog_at(&cur, UINT32_MAX), -EINVAL);
+    assert_int_equal(catalog_at(&cur, 77), 0); /* still good */
+    assert_entry(&cur, 77);
+    catalog_cursor_clear(&cur);
+    catalog_cursor_clear(&next);
+    catalog_free(c);
+}
+
+/* The bytes of a catalog, to be freed. */
+static uint8_t *bytes_of(const struct catalog *c, size_t *len) {
+    *len = catalog_totals(c)->length;
+    uint8_t *all = malloc(*len);
+    assert_non_null(all);
+    assert_int_equal(catalog_read(c, 0, all, *len), 0);
+    return all;
+}
+
+static void pieces_make_the_same_catalog(void **state) {
+    static const size_t pieces[] = {1, 2, 33, 4096, 65536, 1 << 20};
+    struct catalog *c = edge_catalog();
+    size_t len;
+    uint8_t *all = bytes_of(c, &len);
+    for (size_t p = 0; p < sizeof pieces / sizeof pieces[0]; p++) {
+        struct catalog *copy, *loaded;
+        int fd = new_file();
+        assert_int_equal(catalog_new(&copy, fd), 0);
+        for (size_t at = 0; at < len; at += pieces[p])
+            assert_int_equal(
+                catalog_append(copy, all + at, at + pieces[p] < len ? pieces[p] : len - at), 0);
+        assert_int_equal(catalog_finish(copy), 0);
+        assert_memory_equal(catalog_totals(copy), catalog_totals(c), sizeof(struct catalog_totals));
+        assert_int_equal(catalog_load(&loaded, dup(fd)), 0);
+        assert_memory_equal(catalog_totals(loaded), catalog_totals(c),
+                            sizeof(struct catalog_totals));
+        catalog_free(copy);
+        catalog_free(loaded);
+    }
+    assert_int_equal(catalog_read(c, len - 1, all, 2), -EINVAL);
+    assert_int_equal(catalog_read(c, UINT64_MAX, all, 2), -EINVAL);
+    assert_int_equal(catalog_read(c, len, all, 0), 0);
+    free(all);
+    catalog_free(c);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_chunk_has_its_entry),
+        cmocka_unit_test(every_index_is_found),
+        cmocka_unit_test(pieces_make_the_same_catalog),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
