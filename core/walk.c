@@ -1,2 +1,323 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/walk.h"
+
+#include "core/fs.h"
+#include "proto/name.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { KEEP_MAX = 1 << 20 }; /* bytes of names that are kept for the next folder */
+
+/* The names of one folder. */
+struct name {
+    uint64_t head; /* the first 8 bytes, so that most comparisons do not look at the text */
+    size_t at;     /* in the text, NUL-terminated */
+};
+
+struct names {
+    struct name *all;
+    size_t n, cap;
+    char *text;
+    size_t text_len, text_cap;
+};
+
+/* Folders that wait for their turn, first in, first out: the number of the folder's entry, and its
+ * path as the difference to the folder before. Neighbours share most of it, so that a record has
+ * about the size of a name. */
+struct waiting {
+    uint32_t entry;
+    uint16_t shared, added; /* bytes taken from the path before; bytes that follow this record */
+};
+
+struct queue {
+    uint8_t *bytes;
+    size_t head, tail, cap;
+    char last[PATH_MAX_LEN + 1]; /* the path that was pushed last */
+};
+
+struct walk {
+    int root;
+    bool hidden;
+    int depth_max;
+    unsigned start_depth;
+    struct walk_counts counts;
+    struct stat start;
+    bool started;
+
+    DIR *dir;       /* the current folder, NULL between two */
+    uint32_t entry; /* its number */
+    unsigned depth; /* components of its path */
+    struct names names;
+    size_t next; /* the name that comes next */
+
+    uint32_t n; /* entries yielded */
+    struct queue queue;
+    size_t dir_len;              /* bytes of the current folder's path, at the front of: */
+    char path[PATH_MAX_LEN + 1]; /* the path of the last entry */
+};
+
+/* --- names of a folder ---------------------------------------------------------------------- */
+
+/* Room for `need` elements: the memory, perhaps moved, or NULL, then `mem` is as it was. */
+static void *grow(void *mem, size_t *cap, size_t need, size_t size) {
+    if (need <= *cap)
+        return mem;
+    size_t new_cap = *cap ? *cap : 64;
+    while (new_cap < need)
+        new_cap *= 2;
+    mem = realloc(mem, new_cap * size);
+    if (mem)
+        *cap = new_cap;
+    return mem;
+}
+
+static int names_add(struct names *s, const struct dirent *e) {
+    size_t len = strlen(e->d_name);
+    struct name *all = grow(s->all, &s->cap, s->n + 1, sizeof *all);
+    if (!all)
+        return -ENOMEM;
+    s->all = all;
+    char *text = grow(s->text, &s->text_cap, s->text_len + len + 1, 1);
+    if (!text)
+        return -ENOMEM;
+    s->text = text;
+    struct name *n = &all[s->n++];
+    *n = (struct name){.at = s->text_len};
+    for (size_t i = 0; i < sizeof n->head; i++)
+        n->head = n->head << 8 | (i < len ? (uint8_t)e->d_name[i] : 0);
+    memcpy(text + s->text_len, e->d_name, len + 1);
+    s->text_len += len + 1;
+    return 0;
+}
+
+/* Bytewise: strcmp(3) compares unsigned bytes. */
+static int names_order(const void *a, const void *b, void *text) {
+    const struct name *x = a, *y = b;
+    if (x->head != y->head)
+        return x->head < y->head ? -1 : 1;
+    return strcmp((char *)text + x->at, (char *)text + y->at);
+}
+
+static void names_clear(struct names *s) {
+    free(s->all);
+    free(s->text);
+    *s = (struct names){0};
+}
+
+static void names_empty(struct names *s) {
+    if (s->text_cap > KEEP_MAX)
+        names_clear(s);
+    s->n = s->text_len = 0;
+}
+
+/* --- folders that wait ---------------------------------------------------------------------- */
+
+static int queue_push(struct queue *q, const char *path, uint32_t entry) {
+    size_t len = strlen(path), shared = 0;
+    while (path[shared] && path[shared] == q->last[shared])
+        shared++;
+    struct waiting w = {entry, (uint16_t)shared, (uint16_t)(len - shared)};
+    if (q->head > q->cap / 2) {
+        memmove(q->bytes, q->bytes + q->head, q->tail - q->head);
+        q->tail -= q->head;
+        q->head = 0;
+    }
+    uint8_t *bytes = grow(q->bytes, &q->cap, q->tail + sizeof w + w.added, 1);
+    if (!bytes)
+        return -ENOMEM;
+    q->bytes = bytes;
+    memcpy(bytes + q->tail, &w, sizeof w);
+    memcpy(bytes + q->tail + sizeof w, path + shared, w.added);
+    q->tail += sizeof w + w.added;
+    memcpy(q->last + shared, path + shared, len - shared + 1);
+    return 0;
+}
+
+/* path: holds what was popped before. 1, or 0 if none waits. */
+static int queue_pop(struct queue *q, char *path, size_t *len, uint32_t *entry) {
+    struct waiting w;
+    if (q->head == q->tail)
+        return 0;
+    memcpy(&w, q->bytes + q->head, sizeof w);
+    memcpy(path + w.shared, q->bytes + q->head + sizeof w, w.added);
+    q->head += sizeof w + w.added;
+    *len = (size_t)w.shared + w.added;
+    path[*len] = 0;
+    *entry = w.entry;
+    return 1;
+}
+
+/* --- the walk ------------------------------------------------------------------------------- */
+
+static bool is_served(mode_t mode) { return S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode); }
+
+static unsigned depth_of(const char *path) {
+    unsigned depth = *path != 0;
+    for (; *path; path++)
+        depth += *path == '/';
+    return depth;
+}
+
+int walk_new(struct walk **w, int root, const char *start, bool hidden, int depth_max) {
+    struct stat st;
+    int err = fs_stat(root, start, &st);
+    if (err)
+        return err;
+    if (!is_served(st.st_mode))
+        return -EINVAL;
+    *w = calloc(1, sizeof **w);
+    if (!*w)
+        return -ENOMEM;
+    (*w)->root = root;
+    (*w)->hidden = hidden;
+    (*w)->depth_max = depth_max;
+    (*w)->start_depth = depth_of(start);
+    (*w)->start = st;
+    strcpy((*w)->path, start); /* fs_stat has checked its length */
+    return 0;
+}
+
+void walk_free(struct walk *w) {
+    if (!w)
+        return;
+    if (w->dir)
+        closedir(w->dir);
+    names_clear(&w->names);
+    free(w->queue.bytes);
+    free(w);
+}
+
+struct walk_counts walk_counts(const struct walk *w) {
+    return w->counts;
+}
+
+static bool is_dots(const char *name) {
+    return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+}
+
+static bool is_special(unsigned char d_type) {
+    return d_type == DT_FIFO || d_type == DT_SOCK || d_type == DT_CHR || d_type == DT_BLK;
+}
+
+static int read_names(struct walk *w) {
+    int err = 0;
+    names_empty(&w->names);
+    while (!err) {
+        errno = 0;
+        const struct dirent *e = readdir(w->dir);
+        if (!e && errno)
+            w->counts.failed++; /* what it gave until then is used */
+        if (!e)
+            break;
+        if (is_dots(e->d_name))
+            continue;
+        if (!w->hidden && e->d_name[0] == '.')
+            w->counts.hidden++;
+        else if (is_special(e->d_type))
+            w->counts.special++;
+        else
+            err = names_add(&w->names, e);
+    }
+    if (!err && w->names.n > 1)
+        qsort_r(w->names.all, w->names.n, sizeof *w->names.all, names_order, w->names.text);
+    return err;
+}
+
+/* 1: the next folder is open and its names are sorted; 0: there is none; below 0: an error. */
+static int next_folder(struct walk *w) {
+    while (queue_pop(&w->queue, w->path, &w->dir_len, &w->entry)) {
+        int fd = fs_open_dir(w->root, w->path);
+        if (fd < 0) { /* it could be opened when it was yielded */
+            w->counts.failed++;
+            continue;
+        }
+        w->dir = fdopendir(fd);
+        if (!w->dir) {
+            close(fd);
+            return -ENOMEM;
+        }
+        w->depth = depth_of(w->path);
+        w->next = 0;
+        int err = read_names(w);
+        return err ? err : 1;
+    }
+    return 0;
+}
+
+/* Puts the name behind the folder's path. False if that gets too long or too deep. */
+static bool enter_name(struct walk *w, const char *name) {
+    size_t at = w->dir_len + (w->dir_len > 0), len = strlen(name);
+    if (at + len > PATH_MAX_LEN || w->depth + 1 > PATH_MAX_DEPTH)
+        return false;
+    if (w->dir_len)
+        w->path[w->dir_len] = '/';
+    memcpy(w->path + at, name, len + 1);
+    return true;
+}
+
+/* A folder waits for its turn, if it can be opened. */
+static int yield_folder(struct walk *w, struct walk_entry *e, int dir, const char *name,
+                        unsigned depth) {
+    if (w->depth_max >= 0 && depth - w->start_depth >= (unsigned)w->depth_max)
+        return 0;
+    int fd = fs_open_dir(dir, name);
+    if (fd < 0) {
+        e->unreadable = true;
+        w->counts.failed++;
+        return 0;
+    }
+    close(fd);
+    return queue_push(&w->queue, w->path, w->n);
+}
+
+static int yield_start(struct walk *w, struct walk_entry *e) {
+    const char *slash = strrchr(w->path, '/');
+    int err = 0;
+    *e = (struct walk_entry){.path = w->path, .name = slash ? slash + 1 : w->path, .st = w->start};
+    w->started = true;
+    if (S_ISDIR(e->st.st_mode))
+        err = yield_folder(w, e, w->root, w->path, w->start_depth);
+    w->n++;
+    return err ? err : 1;
+}
+
+/* 1: *e is the entry of this name; 0: it is left out. */
+static int yield_name(struct walk *w, struct walk_entry *e, const char *name) {
+    int dir = dirfd(w->dir), err = 0;
+    *e = (struct walk_entry){.path = w->path, .parent = w->entry};
+    if (!enter_name(w, name) || fs_stat(dir, name, &e->st) < 0) {
+        w->counts.failed++;
+        return 0;
+    }
+    if (!is_served(e->st.st_mode)) {
+        w->counts.special++;
+        return 0;
+    }
+    e->name = w->path + w->dir_len + (w->dir_len > 0);
+    if (S_ISDIR(e->st.st_mode))
+        err = yield_folder(w, e, dir, e->name, w->depth + 1);
+    w->n++;
+    return err ? err : 1;
+}
+
+int walk_next(struct walk *w, struct walk_entry *e) {
+    if (!w->started)
+        return yield_start(w, e);
+    for (;;) {
+        while (w->dir && w->next < w->names.n) {
+            int got = yield_name(w, e, w->names.text + w->names.all[w->next++].at);
+            if (got)
+                return got;
+        }
+        if (w->dir)
+            closedir(w->dir);
+        w->dir = NULL;
+        int got = next_folder(w);
+        if (got <= 0)
+            return got;
+    }
+}

@@ -2,7 +2,7 @@
 /*
  * walk -- one folder tree, entry by entry, breadth first, each folder sorted bytewise
  *
- *     walk_init -> walk_next ... -> walk_clear
+ *     walk_new -> walk_next ... -> walk_free
  *
  * Exactly the order of a manifest: entry 0 is the start itself, children of one folder follow each
  * other. Yields regular files, folders and symlinks; counts what it leaves out. Memory: the names
@@ -31,7 +31,7 @@ struct walk_counts {
 
 struct walk;
 
-/* root: a held folder, borrowed until walk_clear. start: path beneath it, "" for root itself.
+/* root: a held folder, borrowed until walk_free. start: path beneath it, "" for root itself.
  * depth_max: 0 yields the start alone, 1 also its children, -1 everything.
  * -ENOENT etc. if the start is not there; -EINVAL if it is neither file, folder nor symlink. */
 int walk_new(struct walk **w, int root, const char *start, bool hidden, int depth_max);

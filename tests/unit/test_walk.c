@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/walk.h"
+
+#include "core/fs.h"
+#include "proto/name.h"
+#include "tests/unit/scratch.h"
+
+#include <errno.h>
+
+static struct scratch s;
+
+static int setup(void **state) {
+    scratch_make(&s);
+    return 0;
+}
+
+static int teardown(void **state) {
+    scratch_remove(&s);
+    return 0;
+}
+
+/* Walks and writes what it saw: number, parent, kind, path; one entry a line. */
+static void walk_to(char *out, size_t cap, const char *start, bool hidden, int depth_max,
+                    struct walk_counts *counts) {
+    struct walk *w;
+    struct walk_entry e;
+    size_t len = 0;
+    int got;
+    *out = 0;
+    assert_int_equal(walk_new(&w, s.fd, start, hidden, depth_max), 0);
+    for (unsigned i = 0; (got = walk_next(w, &e)) == 1; i++) {
+        const char *slash = strrchr(e.path, '/');
+        assert_string_equal(e.name, slash ? slash + 1 : e.path);
+        len += (size_t)snprintf(out + len, cap - len, "%u<%u %c %s%s\n", i, e.parent,
+                                S_ISDIR(e.st.st_mode)   ? 'd'
+                                : S_ISREG(e.st.st_mode) ? 'f'
+                                                        : 'l',
+                                e.path, e.unreadable ? " unreadable" : "");
+        assert_true(len < cap);
+    }
+    assert_int_equal(got, 0);
+    assert_int_equal(walk_next(w, &e), 0); /* the end stays the end */
+    *counts = walk_counts(w);
+    walk_free(w);
+}
+
+static void expect_walk(const char *start, bool hidden, int depth_max, const char *expected) {
+    char seen[4096];
+    struct walk_counts counts;
+    walk_to(seen, sizeof seen, start, hidden, depth_max, &counts);
+    assert_string_equal(seen, expected);
+}
+
+static void breadth_first_and_sorted(void **state) {
+    scratch_dir(&s, "b");
+    scratch_dir(&s, "a");
+    scratch_dir(&s, "a/y");
+    scratch_dir(&s, "a/x");
+    scratch_dir(&s, "c");
+    scratch_file(&s, "a/x/deep", "");
+    scratch_file(&s, "b/file", "12345");
+    scratch_link(&s, "b/link", "../a");
+    scratch_file(&s, "a.txt", "");
+    expect_walk("", false, -1,
+                "0<0 d \n"
+                "1<0 d a\n"
+                "2<0 f a.txt\n"
+                "3<0 d b\n"
+                "4<0 d c\n"
+                "5<1 d a/x\n"
+                "6<1 d a/y\n"
+                "7<3 f b/file\n"
+                "8<3 l b/link\n"
+                "9<5 f a/x/deep\n");
+    expect_walk("a", false, -1, "0<0 d a\n1<0 d a/x\n2<0 d a/y\n3<1 f a/x/deep\n");
+    expect_walk("a/x", false, -1, "0<0 d a/x\n1<0 f a/x/deep\n");
+    expect_walk("b/file", false, -1, "0<0 f b/file\n");
+    expect_walk("b/link", false, -1, "0<0 l b/link\n");
+    expect_walk("a", false, 1, "0<0 d a\n1<0 d a/x\n2<0 d a/y\n");
+    expect_walk("a", false, 0, "0<0 d a\n");
+    expect_walk("", false, 1, "0<0 d \n1<0 d a\n2<0 f a.txt\n3<0 d b\n4<0 d c\n");
+    expect_walk("c", false, -1, "0<0 d c\n");
+}
+
+/* Bytes, not letters: no locale, 0xff after 'z', a prefix first, beyond the first 8 bytes too. */
+static void sorted_bytewise(void **state) {
+    static const char *const sorted[] = {"\x01",
+                                         " ",
+                                         "A",
+                                         "B",
+                                         "Z",
+                                         "a",
+                                         "a ",
+                                         "a.b",
+                                         "aaaaaaaa",
+                                         "aaaaaaaaa",
+                                         "aaaaaaaab",
+                                         "aaaaaaaab\x01",
+                                         "aaaaaaaab\xff",
+                                         "b",
+                                         "z",
+                                         "\x7f",
+                                         "\xc3\xa4",
+                                         "\xff",
+                                         "\xff\xff"};
+    const size_t n = sizeof sorted / sizeof *sorted;
+    struct walk *w;
+    struct walk_entry e;
+    for (size_t i = 0; i < n; i++)
+        scratch_file(&s, sorted[i * 7 % n], "");
+    assert_int_equal(walk_new(&w, s.fd, "", false, -1), 0);
+    assert_int_equal(walk_next(w, &e), 1);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(walk_next(w, &e), 1);
+        assert_string_equal(e.path, sorted[i]);
+    }
+    assert_int_equal(walk_next(w, &e), 0);
+    walk_free(w);
+}
+
+static void leaves_out_and_counts(void **state) {
+    char seen[256];
+    struct walk_counts counts;
+    scratch_dir(&s, ".git");
+    scratch_file(&s, ".git/config", "");
+    scratch_file(&s, ".profile", "");
+    scratch_file(&s, "shown", "");
+    scratch_file(&s, "..two", "");
+    assert_int_equal(mkfifoat(s.fd, "fifo", 0644), 0);
+    assert_int_equal(mknodat(s.fd, "socket", S_IFSOCK | 0644, 0), 0);
+    walk_to(seen, sizeof seen, "", false, -1, &counts);
+    assert_string_equal(seen, "0<0 d \n1<0 f shown\n");
+    assert_int_equal(counts.hidden, 3);
+    assert_int_equal(counts.special, 2);
+    assert_int_equal(counts.failed, 0);
+    walk_to(seen, sizeof seen, "", true, -1, &counts);
+    assert_string_equal(seen, "0<0 d \n1<0 f ..two\n2<0 d .git\n3<0 f .profile\n4<0 f shown\n"
+                              "5<2 f .git/config\n");
+    assert_int_equal(counts.hidden, 0);
+    expect_walk(".git", false, -1, "0<0 d .git\n1<0 f .git/config\n"); /* asked for by name */
+    expect_walk(".profile", false, -1, "0<0 f .profile\n");
+}
+
+static void bad_starts(void **state) {
+    struct walk *w;
+    scratch_link(&s, "link", "/etc");
+    assert_int_equal(mkfifoat(s.fd, "fifo", 0644), 0);
+    assert_int_equal(walk_new(&w, s.fd, "none", false, -1), -ENOENT);
+    assert_int_equal(walk_new(&w, s.fd, "fifo", false, -1), -EINVAL);
+    assert_int_equal(walk_new(&w, s.fd, "..", false, -1), -EINVAL);
+    assert_int_equal(walk_new(&w, s.fd, "/etc", false, -1), -EINVAL);
+    assert_true(walk_new(&w, s.fd, "link/passwd", false, -1) < 0);
+    walk_free(NULL);
+}
+
+static void unreadable_folders_say_so(void **state) {
+    char seen[256];
+    struct walk_counts counts;
+    scratch_dir(&s, "closed");
+    scratch_file(&s, "closed/secret", "");
+    scratch_dir(&s, "names"); /* can be listed, not passed */
+    scratch_file(&s, "names/file", "");
+    scratch_file(&s, "open", "");
+    assert_int_equal(fs_chmod(s.fd, "closed", 0), 0);
+    assert_int_equal(fs_chmod(s.fd, "names", 0444), 0);
+    assert_int_equal(fs_chmod(s.fd, "open", 0), 0); /* a file: seen when it is read */
+    int root = !geteuid();
+    assert_int_equal(fchmod(s.fd, 0755), 0);
+    if (root)
+        assert_int_equal(seteuid(65534), 0);
+    walk_to(seen, sizeof seen, "", false, -1, &counts);
+    expect_walk("closed", false, -1, "0<0 d closed unreadable\n");
+    if (root)
+        assert_int_equal(seteuid(0), 0);
+    assert_string_equal(seen, "0<0 d \n1<0 d closed unreadable\n2<0 d names\n3<0 f open\n");
+    assert_int_equal(counts.failed, 2);
+}
+
+static void what_vanishes_is_counted(void **state) {
+    struct walk *w;
+    struct walk_entry e;
+    scratch_dir(&s, "a");
+    scratch_file(&s, "a/file", "");
+    scratch_dir(&s, "b");
+    scratch_file(&s, "b/file", "");
+    scratch_file(&s, "x", "");
+    scratch_file(&s, "y", "");
+    assert_int_equal(walk_new(&w, s.fd, "", false, -1), 0);
+    assert_int_equal(walk_next(w, &e), 1); /* the start */
+    assert_int_equal(walk_next(w, &e), 1);
+    assert_string_equal(e.path, "a");
+    assert_int_equal(fs_remove_tree(s.fd, "a"), 0);
+    assert_int_equal(fs_unlink(s.fd, "x"), 0);
+    assert_int_equal(walk_next(w, &e), 1);
+    assert_string_equal(e.path, "b");
+    assert_int_equal(walk_next(w, &e), 1);
+    assert_string_equal(e.path, "y");
+    assert_int_equal(walk_next(w, &e), 1);
+    assert_string_equal(e.path, "b/file");
+    assert_int_equal(e.parent, 2);
+    assert_int_equal(walk_next(w, &e), 0);
+    assert_int_equal(walk_counts(w).failed, 2);
+    walk_free(w);
+}
+
+/* A waiting folder that becomes a link to elsewhere is not entered. */
+static void swapped_for_a_link(void **state) {
+    struct walk *w;
+    struct walk_entry e;
+    scratch_dir(&s, "a");
+    assert_int_equal(walk_new(&w, s.fd, "", false, -1), 0);
+    assert_int_equal(walk_next(w, &e), 1);
+    assert_int_equal(walk_next(w, &e), 1);
+    assert_int_equal(fs_remove_tree(s.fd, "a"), 0);
+    scratch_link(&s, "a", "/etc");
+    assert_int_equal(walk_next(w, &e), 0);
+    assert_int_equal(walk_counts(w).failed, 1);
+    walk_free(w);
+}
+
+/* Makes NAME/NAME/... and a file at each level; returns how many folders. */
+static unsigned dig(const char *name, unsigned levels) {
+    int dir = dup(s.fd);
+    for (unsigned i = 0; i < levels; i++) {
+        assert_int_equal(fs_mkdir(dir, name, 0755), 0);
+        int next = fs_open_dir(dir, name);
+        assert_true(next >= 0);
+        close(dir);
+        close(fs_create(next, "f", 0644));
+        dir = next;
+    }
+    close(dir);
+    return levels;
+}
+
+static void expect_limits(uint64_t failed) {
+    struct walk *w;
+    struct walk_entry e;
+    assert_int_equal(walk_new(&w, s.fd, "", false, -1), 0);
+    while (walk_next(w, &e) == 1) {
+        struct stat st;
+        if (!*e.path)
+            continue;
+        assert_true(name_path_ok(e.path, strlen(e.path)));
+        assert_int_equal(fs_stat(s.fd, e.path, &st), 0); /* the path leads to it */
+        assert_int_equal(st.st_ino, e.st.st_ino);
+    }
+    assert_int_equal(walk_counts(w).failed, failed);
+    walk_free(w);
+}
+
+static void too_deep_is_counted(void **state) {
+    dig("d", PATH_MAX_DEPTH + 10);
+    expect_limits(2); /* of the last folder that has an entry: its file and its folder */
+}
+
+static void too_long_is_counted(void **state) {
+    char name[256];
+    memset(name, 'n', 255);
+    name[255] = 0;
+    dig(name, 20); /* the 16th is at 16 * 256 - 1 = 4095: the last one that fits */
+    expect_limits(2);
+}
+
+/* Many folders wait at once, with long common and short different paths, pushed and popped in
+ * turns: every path is still right. */
+static void many_waiting_folders(void **state) {
+    char path[64];
+    unsigned made = 1, seen = 0; /* with the start */
+    struct walk *w;
+    struct walk_entry e;
+    for (int a = 0; a < 30; a++) {
+        snprintf(path, sizeof path, "folder-%d", a * a * 7919);
+        scratch_dir(&s, path);
+        made++;
+        for (int b = 0; b < a; b++) {
+            snprintf(path, sizeof path, "folder-%d/x%d", a * a * 7919, b * 31 % 17 + b * 100);
+            scratch_dir(&s, path);
+            made++;
+            for (int c = 0; c < b % 5; c++) {
+                snprintf(path, sizeof path, "folder-%d/x%d/%d", a * a * 7919, b * 31 % 17 + b * 100,
+                         c);
+                scratch_dir(&s, path);
+                made++;
+            }
+        }
+    }
+    assert_int_equal(walk_new(&w, s.fd, "", false, -1), 0);
+    uint32_t parent = 0;
+    char last[PATH_MAX_LEN + 1] = "";
+    while (walk_next(w, &e) == 1) {
+        struct stat st;
+        assert_int_equal(fs_stat(s.fd, e.path, &st), 0);
+        assert_int_equal(st.st_ino, e.st.st_ino);
+        assert_true(e.parent >= parent);
+        if (e.parent == parent && seen > 1)
+            assert_true(strcmp(last, e.path) < 0);
+        parent = e.parent;
+        strcpy(last, e.path);
+        seen++;
+    }
+    assert_int_equal(seen, made);
+    assert_int_equal(walk_counts(w).failed, 0);
+    walk_free(w);
+}
+
+int main(void) {
+#define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        test(breadth_first_and_sorted),  test(sorted_bytewise),
+        test(leaves_out_and_counts),     test(bad_starts),
+        test(unreadable_folders_say_so), test(what_vanishes_is_counted),
+        test(swapped_for_a_link),        test(too_deep_is_counted),
+        test(too_long_is_counted),       test(many_waiting_folders),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
