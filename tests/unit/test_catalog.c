@@ -2,6 +2,7 @@
 #include "core/catalog.h"
 #include "core/fs.h"
 #include "proto/name.h"
+#include "tests/unit/fail_alloc.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -161,11 +162,39 @@ static void pieces_make_the_same_catalog(void **state) {
     catalog_free(c);
 }
 
+static int build_and_look(void *arg) {
+    struct catalog *c;
+    struct catalog_cursor cur;
+    int fd = new_file(), r = catalog_new(&c, fd);
+    if (r < 0) {
+        close(fd); /* still ours */
+        return r;
+    }
+    catalog_cursor_init(&cur, c);
+    for (uint32_t i = 0; i < EDGE_ENTRIES && r == 0; i++) {
+        struct manifest_entry e = edge_entry(i);
+        r = catalog_append_entry(c, &e);
+    }
+    if (r == 0)
+        r = catalog_finish(c);
+    if (r == 0)
+        r = catalog_at(&cur, EDGE_ENTRIES - 1);
+    catalog_cursor_clear(&cur);
+    catalog_free(c);
+    return r;
+}
+
+static void any_allocation_may_fail(void **state) {
+    /* catalog, build, marks, marks twice as many ..., folders, window, and the run without */
+    assert_true(fail_alloc_each(build_and_look, NULL) > 8);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_chunk_has_its_entry),
         cmocka_unit_test(every_index_is_found),
         cmocka_unit_test(pieces_make_the_same_catalog),
+        cmocka_unit_test(any_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
