@@ -14,14 +14,19 @@ ordinary user inside `unshare --user --map-root-user --net --mount`.
 """
 import contextlib
 import ctypes
+import fcntl
+import json
 import os
 import pathlib
+import pty
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
+import termios
 
-from process import Process, Result, until
+from process import Process, until
 
 LANYARD = os.environ.get("LANYARD", str(pathlib.Path(__file__).parents[2] / "build/cli/lanyard"))
 NAMES = ["anna", "bert", "carl", "dora", "emil", "fritz", "gerda", "hugo", "ida", "jakob"]
@@ -51,7 +56,10 @@ for f in passwd group; do
 done
 hostname "$0"
 ip link set lo up
-for i in all default; do echo 0 > /proc/sys/net/ipv6/conf/$i/accept_dad; done
+for i in all default; do
+    echo 0 > /proc/sys/net/ipv6/conf/$i/accept_dad
+    echo 0 > /proc/sys/net/ipv6/conf/$i/router_solicitations
+done
 echo ready
 exec sleep infinity
 """
@@ -67,7 +75,7 @@ class Namespace:
     def __init__(self, name):
         self.name = name
         self.holder = Process(subprocess.Popen(
-            ["unshare", "--net", "--mount", "--uts", "sh", "-c", HOLD, name],
+            ["env", "-C", "/", "unshare", "--net", "--mount", "--uts", "sh", "-c", HOLD, name],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             preexec_fn=die_with_parent))
         self.holder.wait_line("ready")
@@ -88,6 +96,7 @@ class Namespace:
         done = subprocess.run(self.enter() + list(words), capture_output=True, text=True,
                               preexec_fn=die_with_parent, timeout=30)
         assert done.returncode == 0, f"{self.name}: {' '.join(words)}: {done.stderr}"
+        return done.stdout
 
     def close(self):
         for p in self.processes:
@@ -114,6 +123,11 @@ class Host(Namespace):
             (self.dir / d).mkdir(parents=True)
         self.files = self.dir / "files"
         self.bus = self.avahi = None
+        self.more_environment = {}
+
+    def __truediv__(self, path):
+        """host / "x" is its file x"""
+        return self.files / path
 
     # Network
 
@@ -149,16 +163,21 @@ class Host(Namespace):
         self.ip("route", "replace", "224.0.0.0/4", "dev", dev)
         self.address = address
 
+    def sent_packets(self, dev="eth0"):
+        """How many packets this card has sent so far."""
+        shown = self.check("ip", "-s", "-j", "link", "show", "dev", dev)
+        return json.loads(shown)[0]["stats64"]["tx"]["packets"]
+
     # Programs
 
     def environment(self):
         keep = {k: v for k, v in os.environ.items()
                 if k in ("PATH", "LANG") or k.endswith("SAN_OPTIONS")}
         return keep | {"HOME": str(self.dir), "TMPDIR": str(self.dir / "tmp"), "NO_COLOR": "1",
-                       "XDG_STATE_HOME": str(self.dir / "state"),
-                       "XDG_CONFIG_HOME": str(self.dir / "config")}
+                       "TERM": "xterm", "XDG_STATE_HOME": str(self.dir / "state"),
+                       "XDG_CONFIG_HOME": str(self.dir / "config")} | self.more_environment
 
-    def spawn(self, program, *words, cwd=None, **more):
+    def spawn(self, program, *words, cwd=None, terminal=None, **more):
         """Starts a program. "lanyard" is the one under test."""
         if program == "lanyard":
             program = LANYARD
@@ -166,16 +185,22 @@ class Host(Namespace):
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
                    "stderr": subprocess.PIPE} | more
         p = Process(subprocess.Popen(command, env=self.environment(),
-                                     preexec_fn=die_with_parent, **streams))
+                                     preexec_fn=die_with_parent, **streams), terminal)
         self.processes.append(p)
         return p
 
     def run(self, *words, timeout=60, cwd=None):
         """Runs a program to its end."""
-        p = self.spawn(*words, cwd=cwd)
-        code = p.wait(timeout)
-        self.processes.remove(p)
-        return Result(code, p.out, p.err, p.seconds)
+        return self.spawn(*words, cwd=cwd).result(timeout)
+
+    def terminal(self, *words, **more):
+        """Like spawn, with a terminal of 80 columns as stdin, stdout and stderr."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        p = self.spawn(*words, stdin=theirs, stdout=theirs, stderr=theirs,
+                       terminal=os.fdopen(ours, "rb", buffering=0), **more)
+        os.close(theirs)
+        return p
 
     # D-Bus and Avahi
 
@@ -202,9 +227,13 @@ class Host(Namespace):
     def avahi_kill(self):
         self.avahi.kill()
         self.avahi.wait()
+        self.check("rm", "-f", "/run/avahi-daemon/pid")
 
-    def avahi_signal(self, sig):
-        self.avahi.kill(sig)
+    def bus_kill(self):
+        self.bus.kill()
+        self.bus.wait()
+        self.check("rm", "/run/dbus/system_bus_socket")
+        self.bus = None
 
 
 class Lan:

@@ -17,22 +17,37 @@ def until(condition, what, timeout=10, every=0.01):
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {timeout} s in vain for {what}")
+        assert time.monotonic() < deadline, f"waited {timeout} s in vain for {what}"
         time.sleep(every)
 
 
-class Result:
-    def __init__(self, code, out, err, seconds):
-        self.code, self.out, self.err, self.seconds = code, out, err, seconds
+def steady(value, span, what, timeout=45):
+    """Polls until value() has not changed for `span` seconds, and returns it."""
+    last, since = value(), time.monotonic()
 
-    def ok(self):
-        """Asserts success; returns itself."""
-        return self.exits(0)
+    def look():
+        nonlocal last, since
+        now = value()
+        if now != last:
+            last, since = now, time.monotonic()
+        return time.monotonic() - since >= span
+    until(look, what, timeout, every=0.05)
+    return last
+
+
+class Result:
+    """What a program that ended has left: code, out, err, seconds, peak_rss (bytes)."""
+
+    def __init__(self, process, code):
+        self.code, self.seconds, self.peak_rss = code, process.seconds, process.peak_rss
+        self.out, self.err = process.out, process.err
 
     def exits(self, code):
         assert self.code == code, f"exit {self.code}, not {code}\nout: {self.out}\nerr: {self.err}"
         return self
+
+    def ok(self):
+        return self.exits(0)
 
     def objects(self):
         """stdout of --json: one object a line."""
@@ -43,34 +58,29 @@ class Result:
 
 
 class Process:
-    def __init__(self, popen):
+    def __init__(self, popen, stdout=None):
+        """stdout: the other end of a terminal, when it has one."""
         self.popen, self.pid = popen, popen.pid
         self.start = time.monotonic()
-        self.seconds = None
-        self.peak_rss = 0  # bytes
-        self.text = {"out": "", "err": ""}
-        self.changed = threading.Condition()
-        self.threads = [threading.Thread(target=t, args=a, daemon=True) for t, a in [
-            (self.read, ("out", popen.stdout)), (self.read, ("err", popen.stderr)),
-            (self.watch, ())]]
-        for t in self.threads:
+        self.seconds, self.peak_rss = None, 0
+        self.bytes = {"out": b"", "err": b""}
+        self.streams = [stdout or popen.stdout, popen.stderr]
+        self.readers = [threading.Thread(target=self.read, args=a, daemon=True)
+                        for a in zip(("out", "err"), self.streams)]
+        self.watcher = threading.Thread(target=self.watch, daemon=True)
+        for t in self.readers + [self.watcher]:
             t.start()
 
-    out = property(lambda self: self.text["out"])
-    err = property(lambda self: self.text["err"])
+    out = property(lambda self: self.bytes["out"].decode(errors="backslashreplace"))
+    err = property(lambda self: self.bytes["err"].decode(errors="backslashreplace"))
 
     def read(self, name, stream):
-        if stream is None:
-            return
-        for line in iter(stream.readline, b""):
-            with self.changed:
-                self.text[name] += line.decode(errors="backslashreplace")
-                self.changed.notify_all()
-        with self.changed:
-            self.changed.notify_all()
+        with contextlib.suppress(OSError):  # the end of a terminal is EIO
+            while stream and (data := os.read(stream.fileno(), 1 << 16)):
+                self.bytes[name] += data
 
     def watch(self):
-        """The peak of memory can be asked for only while it lives."""
+        """The peak of memory can be asked for only while the program lives."""
         with contextlib.suppress(OSError):
             while True:
                 with open(f"/proc/{self.pid}/status") as f:
@@ -80,35 +90,46 @@ class Process:
                 self.peak_rss = int(found[1]) * 1024
                 time.sleep(0.05)
 
+    def story(self):
+        """For messages of failed assertions."""
+        words = self.popen.args[self.popen.args.index("env") + 3:]
+        return f"{' '.join(words)}\nout: {self.out}\nerr: {self.err}"
+
+    def alive(self):
+        return self.popen.poll() is None
+
+    def over(self):
+        """It has ended and all that it said has been read."""
+        return not self.alive() and not any(t.is_alive() for t in self.readers)
+
+    def wait_for(self, look, what, timeout):
+        """Polls look(); fails at once when the program ends without it."""
+        def step():
+            over = self.over()
+            value = look()
+            assert value or not over, f"ended without {what}: {self.story()}"
+            return value
+        try:
+            return until(step, what, timeout)
+        except AssertionError as e:
+            raise AssertionError(f"{e}\n{self.story()}") from None
+
     def wait_line(self, pattern, timeout=20, stream="out"):
-        """Waits for a line of its output that matches; fails when it ends without one."""
-        deadline = time.monotonic() + timeout
-        with self.changed:
-            while True:
-                found = re.search(pattern, self.text[stream], re.M)
-                if found:
-                    return found
-                left = deadline - time.monotonic()
-                if left <= 0 or (self.popen.poll() is not None and not self.reading()):
-                    raise AssertionError(f"{self.popen.args[-8:]}: no line {pattern!r}\n"
-                                         f"out: {self.out}\nerr: {self.err}")
-                self.changed.wait(min(left, 0.1))
+        """Waits for output that matches."""
+        return self.wait_for(lambda: re.search(pattern, getattr(self, stream), re.M),
+                             f"line {pattern!r}", timeout)
+
+    def events(self):
+        """The whole lines of --json so far."""
+        lines = self.out.splitlines(True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def wait_event(self, event, timeout=20, **more):
         """The first object of --json with this "event" (and these other members)."""
         wanted = {"event": event} | more
-
-        def look():
-            for line in self.out.splitlines(True):
-                if line.endswith("\n") and wanted.items() <= json.loads(line).items():
-                    return json.loads(line)
-            assert self.popen.poll() is None or self.reading(), \
-                f"ended without {wanted}\nout: {self.out}\nerr: {self.err}"
-            return None
-        return until(look, f"{wanted} in {self.out} {self.err}", timeout)
-
-    def reading(self):
-        return any(t.is_alive() for t in self.threads[:2])
+        return self.wait_for(lambda: next((e for e in self.events()
+                                           if wanted.items() <= e.items()), None),
+                             str(wanted), timeout)
 
     def wait(self, timeout=60):
         """Its exit code; all output has been read."""
@@ -116,31 +137,38 @@ class Process:
             code = self.popen.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill(signal.SIGABRT)
-            raise AssertionError(f"{self.popen.args[-8:]} still runs after {timeout} s\n"
-                                 f"out: {self.out}\nerr: {self.err}") from None
+            raise AssertionError(f"still runs after {timeout} s: {self.story()}") from None
         self.seconds = time.monotonic() - self.start
-        for t in self.threads:
+        for t in self.readers + [self.watcher]:
             t.join(5)
         return code
 
     def result(self, timeout=60):
-        return Result(self.wait(timeout), self.out, self.err, self.seconds)
+        return Result(self, self.wait(timeout))
 
-    def alive(self):
-        return self.popen.poll() is None
+    def cpu(self):
+        """Seconds of processor time so far."""
+        with open(f"/proc/{self.pid}/stat") as f:
+            fields = f.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def kill(self, sig=signal.SIGKILL):
         if self.alive():
             os.kill(self.pid, sig)
 
     def interrupt(self):
+        """Ctrl-C"""
         self.kill(signal.SIGINT)
+
+    def type(self, text):
+        """Writes to its terminal."""
+        os.write(self.streams[0].fileno(), text.encode())
 
     def close(self):
         self.kill()
         self.popen.wait(10)
-        for t in self.threads:
+        for t in self.readers + [self.watcher]:
             t.join(5)
-        for stream in (self.popen.stdout, self.popen.stderr, self.popen.stdin):
+        for stream in self.streams:
             if stream:
                 stream.close()
