@@ -13,7 +13,7 @@
 #include "core/conn.h"
 #include "core/share.h"
 
-enum { SERVER_PORT = 5000, SERVER_AHEAD = 2 };
+enum { SERVER_PORT = 5000 };
 
 struct server_event {
     enum { SERVER_COUNTED, SERVER_REQUEST, SERVER_SENT, SERVER_FAULT } kind;

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * responder -- one connection that came to us: its requests and our answers
+ *
+ *     responder_accept -> on_message: one switch -> jobs -> answers -> on_gone     responder_close
+ * any time
+ *
+ *     INFO_GET                          answered at once
+ *     LIST | FIND                       one listing at a time, page by page
+ *     OPEN                              a walk; then an upload (core/upload) answers the rest
+ *     GET | MANIFEST_GET | DIGEST_GET   the upload
+ *
+ * Loop thread.
+ */
+#ifndef CORE_RESPONDER_H
+#define CORE_RESPONDER_H
+
+#include "core/server.h"
+
+struct responder;
+
+/* What responders need of their server; outlives them. */
+struct responder_host {
+    const struct conn_env *env;
+    const struct shares *shares;
+    const struct share_totals *totals; /* of all shares, as far as counted */
+    bool counted;
+    void (*on_ask_info)(
+        struct responder_host *host); /* somebody wants the totals: are they fresh? */
+    void (*on_event)(struct responder_host *host, const struct server_event *e);
+    void (*on_gone)(struct responder_host *host); /* one of them is down and freed */
+    struct responder *first;                      /* all of them */
+};
+
+int responder_accept(struct responder_host *host, uv_stream_t *listener);
+void responder_close_all(struct responder_host *host);
+
+#endif

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/upload.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+    QUEUE_LOW = 2 * 1024 * 1024, /* start no new frame while more than this waits to be sent */
+    DIGESTS_PER_FRAME = 64,      /* so that an answer comes while the next ones are still read */
+};
+
+/* Something asked for and not yet begun. */
+struct ask {
+    enum { ASK_CHUNKS, ASK_CANCELLED, ASK_MANIFEST, ASK_DIGESTS } kind;
+    uint16_t req;
+    uint32_t count; /* chunks, or bytes of the manifest */
+    uint64_t first; /* chunk, or offset in the manifest */
+};
+
+/* One frame in the making. */
+struct slot {
+    uv_work_t work; /* first: the request is the slot */
+    struct upload *u;
+    struct selection_reader *reader;
+    struct ask ask;
+    uint64_t chunks[WIRE_RECORDS_MAX];
+    unsigned n;
+    uint8_t *frame; /* not NULL: busy */
+    size_t len;
+    int err;
+};
+
+struct upload {
+    struct selection *selection;
+    struct conn *conn; /* NULL after upload_close */
+    const struct conn_env *env;
+    void (*on_gone)(void *owner);
+    void *owner;
+    struct catalog_cursor cursor;
+    struct slot slots[SERVER_AHEAD];
+    struct pool_waiter waiter;
+
+    struct ask *asks; /* a queue: n_asks from head on, in a ring of cap */
+    unsigned head, n_asks, cap;
+    uint32_t outstanding; /* chunks in the queue */
+    uint64_t sent;
+};
+
+/* ---- the queue of asks ---- */
+
+static struct ask *ask_at(struct upload *u, unsigned i) { return &u->asks[(u->head + i) % u->cap]; }
+
+static void pop_ask(struct upload *u) {
+    u->head = (u->head + 1) % u->cap;
+    u->n_asks--;
+}
+
+static int grow_asks(struct upload *u) {
+    unsigned cap = u->cap ? 2 * u->cap : 16;
+    struct ask *asks;
+
+    if (cap > WIRE_OUTSTANDING_CHUNKS)
+        return WIRE_ERR(WIRE_LIMIT);
+    asks = malloc(cap * sizeof *asks);
+    if (!asks)
+        return -ENOMEM;
+    for (unsigned i = 0; i < u->n_asks; i++)
+        asks[i] = *ask_at(u, i);
+    free(u->asks);
+    u->asks = asks;
+    u->head = 0;
+    u->cap = cap;
+    return 0;
+}
+
+static int push_ask(struct upload *u, struct ask ask) {
+    int err = u->n_asks == u->cap ? grow_asks(u) : 0;
+
+    if (err < 0)
+        return err;
+    u->n_asks++;
+    *ask_at(u, u->n_asks - 1) = ask;
+    return 0;
+}
+
+static int ask_chunks(struct upload *u, const struct msg *m) {
+    uint64_t n_chunks = catalog_totals(upload_catalog(u))->chunks;
+    int err = 0;
+
+    for (unsigned i = 0; err == 0 && i < m->get.n; i++) {
+        struct wire_range range = wire_range_at(m, i);
+
+        if (range.first >= n_chunks || range.count > n_chunks - range.first)
+            return WIRE_ERR(WIRE_PROTOCOL);
+        if (range.count > WIRE_OUTSTANDING_CHUNKS - u->outstanding)
+            return WIRE_ERR(WIRE_LIMIT);
+        err = push_ask(u, (struct ask){ASK_CHUNKS, m->req, range.count, range.first});
+        u->outstanding += range.count;
+    }
+    return err;
+}
+
+static int ask_manifest(struct upload *u, const struct msg *m) {
+    uint64_t length = catalog_totals(upload_catalog(u))->length;
+    uint64_t offset = m->manifest_get.offset;
+    uint32_t count = m->manifest_get.length;
+
+    if (count == 0 || count > WIRE_PAGE_MAX || offset > length || count > length - offset)
+        return WIRE_ERR(WIRE_PROTOCOL);
+    return push_ask(u, (struct ask){ASK_MANIFEST, m->req, count, offset});
+}
+
+static int ask_digests(struct upload *u, const struct msg *m) {
+    uint64_t n_chunks = catalog_totals(upload_catalog(u))->chunks;
+    uint64_t first = m->digest_get.first;
+    uint32_t n = m->digest_get.n;
+
+    if (m->digest_get.kind != WIRE_DIGEST_XXH3)
+        return WIRE_ERR(WIRE_UNSUPPORTED);
+    if (n == 0 || n > WIRE_DIGESTS_MAX || first >= n_chunks || n > n_chunks - first)
+        return WIRE_ERR(WIRE_PROTOCOL);
+    return push_ask(u, (struct ask){ASK_DIGESTS, m->req, n, first});
+}
+
+/* What is not begun yet is answered by error records instead. */
+static void cancel(struct upload *u, uint16_t req) {
+    for (unsigned i = 0; i < u->n_asks; i++) {
+        struct ask *ask = ask_at(u, i);
+
+        if (ask->req == req && ask->kind == ASK_CHUNKS)
+            ask->kind = ASK_CANCELLED;
+    }
+}
+
+int upload_ask(struct upload *u, const struct msg *m) {
+    switch (m->type) {
+    case WIRE_GET:
+        return ask_chunks(u, m);
+    case WIRE_MANIFEST_GET:
+        return ask_manifest(u, m);
+    case WIRE_DIGEST_GET:
+        return ask_digests(u, m);
+    case WIRE_CANCEL:
+        cancel(u, m->req);
+        return 0;
+    default:
+        return WIRE_ERR(WIRE_PROTOCOL);
+    }
+}
+
+/* ---- a slot takes what fits in one frame ---- */
+
+/* Chunks off the front of the queue, as long as they have the kind and the request of the first. */
+static int take_chunks(struct upload *u, struct slot *slot) {
+    size_t room = WIRE_CHUNK_SIZE;
+
+    slot->ask = *ask_at(u, 0);
+    for (slot->n = 0; u->n_asks && slot->n < WIRE_RECORDS_MAX; slot->n++) {
+        struct ask *ask = ask_at(u, 0);
+        uint32_t len = 0;
+        int err;
+
+        if (ask->kind != slot->ask.kind || ask->req != slot->ask.req)
+            break;
+        if (ask->kind == ASK_CHUNKS) {
+            err = catalog_chunk(&u->cursor, ask->first);
+            if (err < 0)
+                return err;
+            len = catalog_chunk_len(&u->cursor, ask->first);
+        }
+        if (len > room)
+            break;
+        room -= len;
+        slot->chunks[slot->n] = ask->first++;
+        u->outstanding--;
+        if (--ask->count == 0)
+            pop_ask(u);
+    }
+    return 0;
+}
+
+/* Up to `most` units of the first ask. */
+static int take_part(struct upload *u, struct slot *slot, uint32_t most) {
+    struct ask *ask = ask_at(u, 0);
+
+    slot->ask = *ask;
+    if (slot->ask.count > most)
+        slot->ask.count = most;
+    ask->first += slot->ask.count;
+    ask->count -= slot->ask.count;
+    if (ask->count == 0)
+        pop_ask(u);
+    return 0;
+}
+
+static int take(struct upload *u, struct slot *slot) {
+    switch (ask_at(u, 0)->kind) {
+    case ASK_MANIFEST:
+        return take_part(u, slot, WIRE_PAGE_MAX);
+    case ASK_DIGESTS:
+        return take_part(u, slot, DIGESTS_PER_FRAME);
+    default:
+        return take_chunks(u, slot);
+    }
+}
+
+/* ---- the job: fill the frame ---- */
+
+static void fill_cancelled(struct slot *slot) {
+    for (unsigned i = 0; i < slot->n; i++) {
+        struct wire_record record = {
+            .chunk = slot->chunks[i], .kind = WIRE_RECORD_ERROR, .code = WIRE_CANCELLED};
+
+        wire_data_record(slot->frame, i, &record);
+    }
+    slot->len = wire_data_end(slot->frame, slot->n, 0, slot->ask.req);
+}
+
+static int encode(struct slot *slot, const struct msg *m) {
+    int len = wire_encode(m, slot->frame, WIRE_FRAME_MAX);
+
+    slot->len = len < 0 ? 0 : (size_t)len;
+    return len < 0 ? len : 0;
+}
+
+static int fill_manifest(struct slot *slot) {
+    struct msg m = {.type = WIRE_MANIFEST, .req = slot->ask.req};
+    uint8_t *page = malloc(slot->ask.count);
+    int err;
+
+    if (!page)
+        return -ENOMEM;
+    err = catalog_read(upload_catalog(slot->u), slot->ask.first, page, slot->ask.count);
+    m.manifest.offset = slot->ask.first;
+    m.manifest.page = (struct bytes){page, slot->ask.count};
+    if (err == 0)
+        err = encode(slot, &m);
+    free(page);
+    return err;
+}
+
+static int fill_digests(struct slot *slot) {
+    uint8_t digests[DIGESTS_PER_FRAME * WIRE_DIGEST_LEN];
+    struct msg m = {.type = WIRE_DIGEST, .req = slot->ask.req};
+
+    selection_digests(slot->reader, slot->ask.first, slot->ask.count, digests);
+    m.digest.kind = WIRE_DIGEST_XXH3;
+    m.digest.first = slot->ask.first;
+    m.digest.n = slot->ask.count;
+    m.digest.digests = (struct bytes){digests, (size_t)slot->ask.count * WIRE_DIGEST_LEN};
+    return encode(slot, &m);
+}
+
+static void run_slot(uv_work_t *work) {
+    struct slot *slot = (struct slot *)work;
+
+    slot->err = 0;
+    switch (slot->ask.kind) {
+    case ASK_CHUNKS:
+        selection_read(slot->reader, slot->chunks, slot->n, slot->ask.req, slot->frame, &slot->len);
+        break;
+    case ASK_CANCELLED:
+        fill_cancelled(slot);
+        break;
+    case ASK_MANIFEST:
+        slot->err = fill_manifest(slot);
+        break;
+    case ASK_DIGESTS:
+        slot->err = fill_digests(slot);
+        break;
+    }
+}
+
+static bool reading(const struct upload *u) {
+    for (unsigned i = 0; i < SERVER_AHEAD; i++)
+        if (u->slots[i].frame)
+            return true;
+    return false;
+}
+
+static void free_if_down(struct upload *u) {
+    void (*on_gone)(void *owner) = u->on_gone;
+    void *owner = u->owner;
+
+    if (u->conn || reading(u))
+        return;
+    for (unsigned i = 0; i < SERVER_AHEAD; i++)
+        selection_reader_free(u->slots[i].reader);
+    catalog_cursor_clear(&u->cursor);
+    selection_free(u->selection);
+    free(u->asks);
+    free(u);
+    if (on_gone)
+        on_gone(owner);
+}
+
+static void on_filled(uv_work_t *work, int status) {
+    struct slot *slot = (struct slot *)work;
+    struct upload *u = slot->u;
+    uint8_t *frame = slot->frame;
+    int err = slot->err;
+
+    slot->frame = NULL;
+    if (!u->conn) {
+        pool_put(u->env->pool, frame);
+        free_if_down(u);
+        return;
+    }
+    if (err < 0) {
+        pool_put(u->env->pool, frame);
+    } else {
+        u->sent += slot->len;
+        err = conn_send_frame(u->conn, frame, slot->len);
+    }
+    if (err == 0)
+        err = upload_pump(u);
+    if (err < 0)
+        conn_close(u->conn, err);
+}
+
+static int start(struct upload *u, struct slot *slot) {
+    int err = take(u, slot);
+
+    return err < 0 ? err : uv_queue_work(u->env->loop, &slot->work, run_slot, on_filled);
+}
+
+int upload_pump(struct upload *u) {
+    int err = 0;
+
+    for (unsigned i = 0; err == 0 && i < SERVER_AHEAD; i++) {
+        struct slot *slot = &u->slots[i];
+
+        if (slot->frame || u->n_asks == 0 || conn_queued(u->conn) > QUEUE_LOW)
+            continue;
+        slot->frame = pool_get(u->env->pool);
+        if (!slot->frame) {
+            pool_wait(u->env->pool, &u->waiter);
+            return 0;
+        }
+        err = start(u, slot);
+        if (err < 0) {
+            pool_put(u->env->pool, slot->frame);
+            slot->frame = NULL;
+        }
+    }
+    return err;
+}
+
+static void on_buffer(struct pool_waiter *w) {
+    struct upload *u = (struct upload *)(void *)((char *)w - offsetof(struct upload, waiter));
+    int err = upload_pump(u);
+
+    if (err < 0)
+        conn_close(u->conn, err);
+}
+
+/* ---- life ---- */
+
+int upload_new(struct upload **out, struct selection *selection, struct conn *conn,
+               const struct conn_env *env, void (*on_gone)(void *owner), void *owner) {
+    struct upload *u = calloc(1, sizeof *u);
+    int err = 0;
+
+    if (!u) {
+        selection_free(selection);
+        return -ENOMEM;
+    }
+    u->selection = selection;
+    u->env = env;
+    u->waiter.ready = on_buffer;
+    catalog_cursor_init(&u->cursor, selection_catalog(selection));
+    for (unsigned i = 0; err == 0 && i < SERVER_AHEAD; i++) {
+        u->slots[i].u = u;
+        err = selection_reader_new(&u->slots[i].reader, selection);
+    }
+    if (err < 0) {
+        free_if_down(u);
+        return err;
+    }
+    u->conn = conn;
+    u->on_gone = on_gone;
+    u->owner = owner;
+    *out = u;
+    return 0;
+}
+
+void upload_close(struct upload *u) {
+    pool_unwait(u->env->pool, &u->waiter);
+    u->conn = NULL;
+    free_if_down(u);
+}
+
+bool upload_busy(const struct upload *u) { return u->n_asks || reading(u); }
+
+uint64_t upload_sent(const struct upload *u) { return u->sent; }
+
+const struct catalog *upload_catalog(const struct upload *u) {
+    return selection_catalog(u->selection);
+}
