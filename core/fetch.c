@@ -1,2 +1,355 @@
 /* SPDX-License-Identifier: MIT */
-#include "core/fetch.h"
+#include "core/fetch_internal.h"
+
+#include "core/err.h"
+#include "proto/name.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TICK_MS = 100, YOUNG_NS = 2000000000 };
+
+/* ---- jobs ---- */
+
+static void run_job(uv_work_t *work) {
+    struct fetch_job *job = (struct fetch_job *)work;
+
+    job->run(job);
+}
+
+static void job_done(uv_work_t *work, int status) {
+    struct fetch_job *job = (struct fetch_job *)work;
+    struct fetch *f = job->f;
+
+    f->n_jobs--;
+    job->done(job);
+    if (f->relist && f->n_jobs == 0 && f->phase == FETCH_OPENING)
+        fetch_relist(f);
+    fetch_free_if_down(f);
+}
+
+int fetch_job_start(struct fetch *f, struct fetch_job *job) {
+    int err = uv_queue_work(f->env->loop, &job->work, run_job, job_done);
+
+    if (err == 0)
+        f->n_jobs++;
+    return err;
+}
+
+/* ---- the end ---- */
+
+static bool to_run_again(const struct fetch *f) {
+    switch (f->why) {
+    case ERR_KEY_CHANGED:
+    case ERR_EXISTS:
+        return false;
+    case ERR_STOPPED:
+    case ERR_STALLED:
+    case ERR_HELD:
+        return true;
+    default:
+        return f->store != NULL;
+    }
+}
+
+static void report(struct fetch *f) {
+    struct fetch_result r = {.why = f->why,
+                             .text = f->text,
+                             .path = f->committed ? f->path : NULL,
+                             .fetched = f->fetched,
+                             .incomplete = f->why < 0 && to_run_again(f)};
+
+    if (f->store && store_catalog(f->store))
+        r.bytes = catalog_totals(store_catalog(f->store))->bytes;
+    r.reused = f->have_bytes > f->fetched ? f->have_bytes - f->fetched : 0;
+    for (unsigned i = 0; i < f->n_sources; i++)
+        r.sources += f->sources[i].gave;
+    catalog_cursor_clear(&f->cursor);
+    store_close(f->store);
+    f->handler->on_done(f->owner, &r);
+}
+
+void fetch_free_if_down(struct fetch *f) {
+    if (!f->tick_closed || f->n_jobs)
+        return;
+    for (unsigned i = 0; i < f->n_sources; i++)
+        if (f->sources[i].conn)
+            return;
+    report(f);
+    plan_clear(&f->plan);
+    free(f);
+}
+
+static void on_tick_closed(uv_handle_t *handle) {
+    struct fetch *f = (struct fetch *)handle;
+
+    f->tick_closed = true;
+    fetch_free_if_down(f);
+}
+
+void fetch_end(struct fetch *f, int why, const char *format, ...) {
+    char text[sizeof f->text];
+    va_list args;
+
+    if (f->phase == FETCH_ENDING)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    memcpy(f->text, text, sizeof text);
+    f->why = why;
+    f->phase = FETCH_ENDING;
+    f->stop = true;
+    for (unsigned i = 0; i < f->n_sources; i++)
+        source_close(&f->sources[i], 0);
+    uv_close((uv_handle_t *)&f->tick, on_tick_closed);
+}
+
+void fetch_stop(struct fetch *f) {
+    fetch_end(f, ERR_STOPPED, "stopped; run the same command again to go on");
+}
+
+/* ---- telling ---- */
+
+void fetch_say(struct fetch *f, struct fetch_event e) {
+    if (f->store && store_catalog(f->store)) {
+        e.bytes = catalog_totals(store_catalog(f->store))->bytes;
+        e.entries = catalog_totals(store_catalog(f->store))->entries;
+    }
+    e.peer = e.peer ? e.peer : "";
+    e.text = e.text ? e.text : "";
+    e.done = f->have_bytes;
+    e.fetched = f->fetched;
+    for (unsigned i = 0; i < f->n_sources; i++)
+        e.sources += f->sources[i].conn != NULL;
+    f->handler->on_event(f->owner, &e);
+}
+
+void fetch_progress(struct fetch *f) { f->last_progress_ms = uv_now(f->env->loop); }
+
+static void check_stall(struct fetch *f, uint64_t now) {
+    if (f->n_jobs)
+        fetch_progress(f);
+    else if (now - f->last_progress_ms > f->timeout_ms)
+        fetch_end(f, ERR_STALLED,
+                  "nothing arrived from %s for %llu s (%s). Run the same command again to go on",
+                  source_peer(f->current), (unsigned long long)(f->timeout_ms / 1000),
+                  f->why < 0 ? f->text : "it does not answer");
+}
+
+static void on_tick(uv_timer_t *timer) {
+    struct fetch *f = (struct fetch *)timer;
+    uint64_t now = uv_now(f->env->loop);
+
+    if (f->phase == FETCH_RUNNING || f->phase == FETCH_COMMITTING)
+        fetch_say(f, (struct fetch_event){.kind = FETCH_PROGRESS});
+    if (f->phase < FETCH_COMMITTING)
+        source_tick(f, now);
+    if (f->phase < FETCH_COMMITTING)
+        check_stall(f, now);
+}
+
+/* ---- the last look, and commit ---- */
+
+struct range {
+    uint64_t first, n;
+};
+
+/* Files that were modified so shortly before the walk that their times may not show the last change
+ * (metadata has the grain of a clock tick). */
+struct young_job {
+    struct fetch_job job; /* first: the job is the young_job */
+    struct range *ranges;
+    size_t n, cap;
+};
+
+static int add_young(struct young_job *young, const struct catalog_cursor *cur) {
+    if (young->n == young->cap) {
+        size_t cap = young->cap ? 2 * young->cap : 64;
+        struct range *ranges = realloc(young->ranges, cap * sizeof *ranges);
+
+        if (!ranges)
+            return -ENOMEM;
+        young->ranges = ranges;
+        young->cap = cap;
+    }
+    young->ranges[young->n++] = (struct range){cur->first_chunk, manifest_chunks(&cur->entry)};
+    return 0;
+}
+
+static void run_young(struct fetch_job *job) {
+    struct young_job *young = (struct young_job *)job;
+    struct catalog_cursor cur;
+    int err;
+
+    catalog_cursor_init(&cur, store_catalog(job->f->store));
+    while ((err = catalog_next(&cur)) > 0)
+        if (cur.entry.mtime_ns > job->f->now_ns - YOUNG_NS && manifest_chunks(&cur.entry) &&
+            (err = add_young(young, &cur)) < 0)
+            break;
+    catalog_cursor_clear(&cur);
+    job->err = err;
+}
+
+static void young_done(struct fetch_job *job) {
+    struct young_job *young = (struct young_job *)job;
+    struct fetch *f = job->f;
+
+    f->young_checked = true;
+    for (size_t i = 0; i < young->n && f->phase == FETCH_RUNNING; i++)
+        for (uint64_t k = 0; k < young->ranges[i].n; k++)
+            fetch_doubt(f, young->ranges[i].first + k);
+    free(young->ranges);
+    if (job->err < 0)
+        fetch_end(f, job->err, "%s: %s", f->name, err_text(job->err));
+    free(young);
+    fetch_pump(f);
+}
+
+static void look_again(struct fetch *f) {
+    struct young_job *young = calloc(1, sizeof *young);
+
+    if (young)
+        young->job = (struct fetch_job){.f = f, .run = run_young, .done = young_done};
+    if (!young || fetch_job_start(f, &young->job) < 0) {
+        free(young);
+        fetch_end(f, -ENOMEM, "out of memory");
+    }
+}
+
+static void run_commit(struct fetch_job *job) {
+    struct store_commit_options options = {.unsafe_links = job->f->unsafe_links};
+
+    job->err = store_commit(job->f->store, &options);
+}
+
+static void say_skipped(void *arg, const char *path, int why) {
+    struct fetch *f = arg;
+    char shown[4 * PATH_MAX_LEN + 1], text[sizeof shown + 512];
+
+    name_show(path, strlen(path), shown, sizeof shown);
+    snprintf(text, sizeof text, "%s%s%s was left out: %s", f->name, shown[0] ? "/" : "", shown,
+             err_text(why));
+    fetch_say(f, (struct fetch_event){.kind = FETCH_WARNING, .text = text});
+}
+
+static void commit_done(struct fetch_job *job) {
+    struct fetch *f = job->f;
+    int err = job->err;
+
+    free(job);
+    if (err == 0) {
+        int why = store_skipped(f->store, say_skipped, f) ? 1 : 0;
+
+        f->committed = true;
+        fetch_end(f, why, "%s", "");
+        f->why = why; /* also if a stop came while the commit was on its way */
+    } else if (err == ERR_EXISTS) {
+        fetch_end(f, err,
+                  "%s/%s has appeared meanwhile and is not touched. Everything is kept in "
+                  "%s.lanyard-part: move the other one away and run the same command again",
+                  f->dir, f->name, f->name);
+    } else if (err != ERR_STOPPED) {
+        fetch_end(f, err, "%s/%s could not be brought to disk: %s", f->dir, f->name, err_text(err));
+    }
+}
+
+static void commit(struct fetch *f) {
+    struct fetch_job *job = calloc(1, sizeof *job);
+
+    f->phase = FETCH_COMMITTING;
+    for (unsigned i = 0; i < f->n_sources; i++)
+        source_close(&f->sources[i], 0);
+    if (job)
+        *job = (struct fetch_job){.f = f, .run = run_commit, .done = commit_done};
+    if (!job || fetch_job_start(f, job) < 0) {
+        free(job);
+        fetch_end(f, -ENOMEM, "out of memory");
+    }
+}
+
+/* What kept changing is left out of the folder, and reported. */
+static void leave_out_changing(struct fetch *f) {
+    for (uint64_t chunk = 0; chunk < f->plan.n; chunk++)
+        if (plan_get(&f->plan, chunk) == PLAN_FAILED)
+            store_skip_chunk(f->store, chunk, ERR_CHANGING);
+    f->changed = false;
+}
+
+/* Some files changed under us: open the selection anew, a few times. False: that is over. */
+static bool open_again(struct fetch *f) {
+    f->round++;
+    f->young_checked = false;
+    if (f->round >= FETCH_ROUNDS)
+        return false;
+    f->phase = FETCH_CONNECTING;
+    fetch_open(f);
+    return true;
+}
+
+void fetch_run_done(struct fetch *f) {
+    bool single = catalog_totals(store_catalog(f->store))->entries == 1;
+    const char *peer = source_peer(f->current);
+
+    if (f->changed && open_again(f))
+        return;
+    if (f->changed && single) {
+        fetch_end(f, ERR_CHANGING,
+                  "%s keeps changing at %s. Run the same command again when it is at rest", f->name,
+                  peer);
+        return;
+    }
+    if (f->changed)
+        leave_out_changing(f);
+    if (single && f->plan.count[PLAN_FAILED])
+        fetch_end(f, WIRE_ERR(WIRE_IO), "%s could not read %s", peer, f->name);
+    else if (!f->young_checked)
+        look_again(f);
+    else
+        commit(f);
+}
+
+/* ---- the beginning ---- */
+
+static int copy_request(struct fetch *f, const struct fetch_request *r) {
+    if (r->n_sources == 0 || r->n_sources > FETCH_SOURCES_MAX ||
+        !name_ok(r->name, strlen(r->name)) || strlen(r->dir) >= sizeof f->dir)
+        return -EINVAL;
+    strcpy(f->dir, r->dir);
+    strcpy(f->name, r->name);
+    snprintf(f->path, sizeof f->path, "%s%s%s", r->dir,
+             r->dir[0] && r->dir[strlen(r->dir) - 1] == '/' ? "" : "/", r->name);
+    f->timeout_ms = r->timeout_ms ? r->timeout_ms : FETCH_TIMEOUT_MS;
+    f->unsafe_links = r->unsafe_links;
+    f->n_sources = r->n_sources;
+    for (unsigned i = 0; i < r->n_sources; i++)
+        f->sources[i] = (struct source){.f = f, .index = i, .spec = r->sources[i]};
+    f->current = &f->sources[0];
+    return 0;
+}
+
+int fetch_start(struct fetch **out, const struct conn_env *env, struct trust *trust,
+                const struct fetch_request *r, const struct fetch_handler *h, void *owner) {
+    struct fetch *f = calloc(1, sizeof *f);
+    int err;
+
+    if (!f)
+        return -ENOMEM;
+    f->env = env;
+    f->trust = trust;
+    f->handler = h;
+    f->owner = owner;
+    err = copy_request(f, r);
+    if (err < 0) {
+        free(f);
+        return err;
+    }
+    uv_timer_init(env->loop, &f->tick);
+    uv_timer_start(&f->tick, on_tick, 0, TICK_MS);
+    fetch_progress(f);
+    *out = f;
+    return 0;
+}

@@ -43,6 +43,7 @@ void store_close(struct store *s); /* takes NULL */
 
 /* The manifest that is here, or NULL. */
 const struct catalog *store_catalog(const struct store *s);
+const uint8_t *store_origin(const struct store *s); /* WIRE_KEY_LEN bytes: whose manifest it is */
 
 /* A new manifest arrives. _end checks it, carries slots over (same path, kind, size, mtime and
  * version: kept; a changed file: SUSPECT; removed entries are removed from staging) and makes it

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fetch_internal -- what the files of a download share
+ *
+ *     fetch.c         life, the last look, commit
+ *     fetch_source.c  one peer that we take from: dial, trust, lose, dial again
+ *     fetch_open.c    from OPEN over the manifest to a plan
+ *     fetch_run.c     the phase RUN: ask, receive, check, compare
+ *
+ * Each job is one fetch_job on the worker pool; f->n_jobs counts them. Phases that change what the
+ * store is about start only when no job runs.
+ */
+#ifndef CORE_FETCH_INTERNAL_H
+#define CORE_FETCH_INTERNAL_H
+
+#include "core/fetch.h"
+
+enum {
+    FETCH_ASKS = 4,                    /* GETs outstanding at one source */
+    FETCH_GET_BYTES = 4 * 1024 * 1024, /* chunks asked for in one GET, together */
+    FETCH_GET_CHUNKS = 512,
+    FETCH_CHECK_CHUNKS = 16, /* re-read in one job */
+    FETCH_CHECK_JOBS = 2,
+    FETCH_COMPARE_CHUNKS = 1024, /* digests asked for in one DIGEST_GET */
+    FETCH_ROUNDS = 3,            /* openings of a selection that keeps changing */
+    FETCH_BAD_TIMES = 3,         /* a chunk that arrives damaged so often is an error */
+    FETCH_BAD_MAX = 64,          /* damaged chunks that are remembered */
+    /* chunks that no source was asked for, but a job of ours: numbers beyond those of sources */
+    FETCH_WRITING = FETCH_SOURCES_MAX,
+    FETCH_CHECKING = FETCH_SOURCES_MAX + 1,
+};
+
+enum fetch_phase {
+    FETCH_CONNECTING, /* no selection is open yet, or not any more */
+    FETCH_OPENING,    /* OPEN was sent */
+    FETCH_LISTING,    /* pages of the manifest arrive */
+    FETCH_PREPARING,  /* a job merges, loads, prepares */
+    FETCH_RUNNING,
+    FETCH_COMMITTING,
+    FETCH_ENDING,
+};
+
+struct source_ask { /* one GET */
+    uint16_t req;   /* 0: free */
+    uint32_t left;  /* records that are still to come */
+};
+
+struct source {
+    struct fetch *f;
+    unsigned index;
+    struct fetch_source spec;
+    struct dial *dial;
+    struct conn *conn; /* NULL: not connected */
+    bool open;         /* the selection of f is open at it: it can be asked for chunks */
+    bool gave;         /* at least one chunk */
+    uint64_t retry_at_ms, backoff_ms, lost_at_ms;
+    int refused; /* its answer to OPEN */
+    uint16_t last_req, open_req;
+    struct source_ask asks[FETCH_ASKS];
+};
+
+struct fetch {
+    uv_timer_t tick; /* first: the handle is the fetch */
+    const struct conn_env *env;
+    struct trust *trust;
+    const struct fetch_handler *handler;
+    void *owner;
+    char dir[4096], name[256];
+    uint64_t timeout_ms;
+    bool unsafe_links;
+
+    enum fetch_phase phase;
+    struct source sources[FETCH_SOURCES_MAX];
+    unsigned n_sources;
+    struct source *current; /* the one we talk to, or try to */
+
+    struct store *store;
+    struct catalog_cursor cursor; /* of the store's catalog, loop thread */
+    struct plan plan;
+    unsigned n_jobs, n_checks;
+    volatile bool stop; /* tells long jobs to end */
+    unsigned round;     /* openings whose files had changed */
+    bool changed;       /* some chunk could not be had: its file is another one now */
+    bool young_checked; /* the last look at files that were modified just before the walk */
+
+    /* the selection as its origin described it last */
+    uint8_t id[WIRE_ID_LEN], origin[WIRE_KEY_LEN];
+    uint64_t manifest_len, manifest_got;
+    uint32_t page_len; /* of the page that was asked for, 0: none */
+    bool relist;       /* a selection was opened; take it over when no job runs */
+    int64_t now_ns;
+    uint64_t digests_left; /* of the DIGEST_GET that is out */
+
+    struct bad_chunk {
+        uint64_t chunk;
+        unsigned times;
+    } bad[FETCH_BAD_MAX];
+    unsigned n_bad;
+
+    uint64_t have_bytes, fetched;
+    uint64_t last_progress_ms, last_event_ms;
+
+    /* how it ended */
+    int why;
+    bool tick_closed, committed;
+    char text[2048];
+    char path[4096 + 256];
+};
+
+/* ---- fetch.c ---- */
+
+/* One piece of blocking work. run: on the pool; done: on the loop, f->n_jobs is lower already. */
+struct fetch_job {
+    uv_work_t work; /* first: the request is the job */
+    struct fetch *f;
+    int err;
+    void (*run)(struct fetch_job *job);
+    void (*done)(struct fetch_job *job);
+};
+
+/* Starts a job that the caller allocated; done() frees it. On failure it is the caller's still. */
+int fetch_job_start(struct fetch *f, struct fetch_job *job);
+
+/* Ends the fetch: 0 or 1 committed, below 0 not. The first call counts. `format` makes result.text.
+ */
+void fetch_end(struct fetch *f, int why, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+void fetch_say(struct fetch *f, struct fetch_event e);
+void fetch_progress(struct fetch *f); /* something arrived or was done: the clock of timeout_ms */
+void fetch_free_if_down(struct fetch *f);
+
+void fetch_run_done(struct fetch *f); /* nothing is left to ask, write, check or compare */
+
+/* ---- fetch_open.c ---- */
+
+/* The connection of the source is up and trusted: open the selection when no job is in the way. */
+void fetch_open(struct fetch *f);
+int fetch_on_opened(struct source *s, const struct msg *m);
+int fetch_on_manifest(struct source *s, const struct msg *m);
+void fetch_relist(struct fetch *f); /* no job runs: make what was opened ours */
+
+/* ---- fetch_source.c ---- */
+
+void source_dial(struct source *s);
+void source_tick(struct fetch *f, uint64_t now_ms);
+void source_close(struct source *s, int why); /* its dial or connection; takes an unconnected one */
+uint16_t source_next_req(struct source *s);
+const char *source_peer(const struct source *s); /* its name for messages, escaped */
+
+/* ---- fetch_run.c ---- */
+
+/* Asks, checks and compares whatever can be now; ends the phase when nothing is left. */
+void fetch_pump(struct fetch *f);
+void fetch_doubt(struct fetch *f, uint64_t chunk); /* HAVE becomes SUSPECT */
+int fetch_on_data(struct source *s, const struct msg *m);
+int fetch_on_digest(struct source *s, const struct msg *m);
+
+#endif

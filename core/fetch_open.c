@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/fetch_internal.h"
+
+#include "core/err.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- OPEN ---- */
+
+void fetch_open(struct fetch *f) {
+    struct source *s = f->current;
+    struct msg m = {.type = WIRE_OPEN};
+    int err;
+
+    if (!s->conn || f->phase >= FETCH_COMMITTING)
+        return;
+    if (f->phase != FETCH_RUNNING)
+        f->phase = FETCH_OPENING;
+    s->open = false;
+    s->open_req = source_next_req(s);
+    m.req = s->open_req;
+    m.open.path = (struct bytes){(const uint8_t *)s->spec.path, strlen(s->spec.path)};
+    err = conn_send(s->conn, &m);
+    if (err < 0)
+        conn_close(s->conn, err);
+    /* a walk over a large folder takes its time: PING alone says whether the peer lives */
+    conn_expect(s->conn, false);
+}
+
+static void prepare(struct fetch *f, bool merge);
+
+/* Is what we have already the manifest that this source speaks of? */
+static bool is_current(const struct fetch *f) {
+    const struct catalog *c = f->store ? store_catalog(f->store) : NULL;
+
+    return c && memcmp(catalog_totals(c)->id, f->id, WIRE_ID_LEN) == 0 &&
+           memcmp(store_origin(f->store), f->origin, WIRE_KEY_LEN) == 0;
+}
+
+int fetch_on_opened(struct source *s, const struct msg *m) {
+    struct fetch *f = s->f;
+
+    if (m->req != s->open_req || s->open || s != f->current)
+        return WIRE_ERR(WIRE_PROTOCOL);
+    if (m->opened.chunk_shift != WIRE_CHUNK_SHIFT)
+        return WIRE_ERR(WIRE_UNSUPPORTED);
+    if (m->opened.length > MANIFEST_LEN_MAX)
+        return WIRE_ERR(WIRE_LIMIT);
+    fetch_progress(f);
+    s->open = true;
+    memcpy(f->id, m->opened.id, WIRE_ID_LEN);
+    memcpy(f->origin, conn_key(s->conn), WIRE_KEY_LEN);
+    f->manifest_len = m->opened.length;
+    f->now_ns = m->opened.now_ns;
+    if (f->phase == FETCH_RUNNING && is_current(f)) {
+        fetch_pump(f);
+        return 0;
+    }
+    /* what is being written goes to its end first; the plan is made anew after that */
+    f->phase = FETCH_OPENING;
+    f->relist = true;
+    if (f->n_jobs == 0)
+        fetch_relist(f);
+    return 0;
+}
+
+/* ---- the manifest, page by page ---- */
+
+struct page_job {
+    struct fetch_job job; /* first: the job is the page_job */
+    enum { PAGE_STORE, PAGE_BEGIN, PAGE_NEXT } step;
+    struct store *store;
+    uint8_t *frame, *copy;
+    struct bytes page;
+};
+
+static void run_page(struct fetch_job *job) {
+    struct page_job *p = (struct page_job *)job;
+    struct fetch *f = job->f;
+    struct store_target target = {.dir = f->dir, .name = f->name, .path = f->current->spec.path};
+
+    switch (p->step) {
+    case PAGE_STORE:
+        memcpy(target.origin, f->origin, WIRE_KEY_LEN);
+        job->err = store_open(&p->store, &target);
+        break;
+    case PAGE_BEGIN:
+        job->err = store_manifest_begin(f->store);
+        break;
+    case PAGE_NEXT:
+        job->err = store_manifest_page(f->store, p->page.at, p->page.len);
+        break;
+    }
+}
+
+static void end_without_store(struct fetch *f, int err) {
+    if (err == ERR_EXISTS)
+        fetch_end(f, err,
+                  "%s/%s exists already and is not touched. Move it away, or choose another folder "
+                  "with -o",
+                  f->dir, f->name);
+    else if (err == ERR_HELD)
+        fetch_end(f, err, "%s/%s: another lanyard is downloading it right now", f->dir, f->name);
+    else if (err == ERR_NO_SPACE || err == -ENOSPC)
+        fetch_end(f, ERR_NO_SPACE, "the disk of %s is full", f->dir);
+    else
+        fetch_end(f, err, "cannot write %s in %s: %s", f->name, f->dir, err_text(err));
+}
+
+/* One page at a time: it is stored before the next one is asked for. 60 MB (10^6 files) take less
+ * than half a second this way. */
+static int ask_page(struct fetch *f) {
+    struct source *s = f->current;
+    uint64_t left = f->manifest_len - f->manifest_got;
+    struct msg m = {.type = WIRE_MANIFEST_GET, .req = source_next_req(s)};
+
+    f->page_len = left < WIRE_PAGE_MAX ? (uint32_t)left : WIRE_PAGE_MAX;
+    m.manifest_get.offset = f->manifest_got;
+    m.manifest_get.length = f->page_len;
+    conn_expect(s->conn, true);
+    return conn_send(s->conn, &m);
+}
+
+/* One step on the way to a whole manifest is done: what is the next? */
+static void next_step(struct fetch *f) {
+    if (f->phase != FETCH_LISTING || !f->current->open)
+        return;
+    if (f->manifest_got == f->manifest_len) {
+        conn_expect(f->current->conn, false);
+        prepare(f, true);
+    } else if (ask_page(f) < 0) {
+        conn_close(f->current->conn, WIRE_ERR(WIRE_INTERNAL));
+    }
+}
+
+static void page_done(struct fetch_job *job) {
+    struct page_job *p = (struct page_job *)job;
+    struct fetch *f = job->f;
+
+    if (p->store) {
+        f->store = p->store;
+        store_set_stop(f->store, &f->stop);
+    }
+    pool_put(f->env->pool, p->frame);
+    free(p->copy);
+    fetch_progress(f);
+    if (job->err < 0 && p->step == PAGE_STORE)
+        end_without_store(f, job->err);
+    else if (job->err < 0 && job->err <= WIRE_ERR(WIRE_OK) && f->current->conn)
+        conn_close(f->current->conn, job->err); /* a manifest that breaks the rules */
+    else if (job->err < 0)
+        end_without_store(f, job->err);
+    else if (p->step == PAGE_STORE && f->phase == FETCH_LISTING)
+        fetch_relist(f);
+    else
+        next_step(f);
+    free(p);
+}
+
+static int start_page(struct fetch *f, struct page_job *p) {
+    int err;
+
+    p->job.f = f;
+    p->job.run = run_page;
+    p->job.done = page_done;
+    err = fetch_job_start(f, &p->job);
+    if (err < 0) {
+        pool_put(f->env->pool, p->frame);
+        free(p->copy);
+        free(p);
+    }
+    return err;
+}
+
+/* The source has opened a selection and no job runs: make it ours. */
+void fetch_relist(struct fetch *f) {
+    struct page_job *p;
+
+    f->relist = false;
+    f->phase = FETCH_LISTING;
+    if (f->store && is_current(f)) {
+        prepare(f, false);
+        return;
+    }
+    p = calloc(1, sizeof *p);
+    if (p)
+        p->step = f->store ? PAGE_BEGIN : PAGE_STORE;
+    f->manifest_got = 0;
+    if (!p || start_page(f, p) < 0)
+        fetch_end(f, -ENOMEM, "out of memory");
+}
+
+int fetch_on_manifest(struct source *s, const struct msg *m) {
+    struct fetch *f = s->f;
+    struct page_job *p;
+
+    if (f->phase != FETCH_LISTING || s != f->current || m->manifest.offset != f->manifest_got ||
+        m->manifest.page.len != f->page_len || !f->page_len)
+        return WIRE_ERR(WIRE_PROTOCOL);
+    f->page_len = 0;
+    p = calloc(1, sizeof *p);
+    if (!p)
+        return -ENOMEM;
+    p->step = PAGE_NEXT;
+    p->page = m->manifest.page;
+    p->frame = conn_take(s->conn);
+    if (!p->frame) {
+        p->copy = malloc(p->page.len);
+        if (!p->copy) {
+            free(p);
+            return -ENOMEM;
+        }
+        memcpy(p->copy, p->page.at, p->page.len);
+        p->page.at = p->copy;
+    }
+    f->manifest_got += p->page.len;
+    return start_page(f, p);
+}
+
+/* ---- merge, load, prepare: from a manifest to a plan ---- */
+
+struct prepare_job {
+    struct fetch_job job; /* first: the job is the prepare_job */
+    bool merge;           /* a new manifest has arrived */
+    struct plan plan;
+    uint64_t have_bytes, missing;
+};
+
+/* Bytes of the chunks that are here, entry by entry. */
+static int sum_have(struct store *store, const struct plan *plan, uint64_t *bytes) {
+    struct catalog_cursor cur;
+    int more;
+
+    *bytes = 0;
+    catalog_cursor_init(&cur, store_catalog(store));
+    while ((more = catalog_next(&cur)) > 0) {
+        uint64_t end = cur.first_chunk + manifest_chunks(&cur.entry);
+
+        for (uint64_t chunk = cur.first_chunk; chunk < end; chunk++)
+            if (plan_get(plan, chunk) == PLAN_HAVE)
+                *bytes += catalog_chunk_len(&cur, chunk);
+    }
+    catalog_cursor_clear(&cur);
+    return more;
+}
+
+static void run_prepare(struct fetch_job *job) {
+    struct prepare_job *p = (struct prepare_job *)job;
+    struct fetch *f = job->f;
+    int err = p->merge ? store_manifest_end(f->store, f->id, f->origin) : 0;
+
+    if (err == 0)
+        err = plan_init(&p->plan, catalog_totals(store_catalog(f->store))->chunks);
+    if (err == 0)
+        err = store_load(f->store, &p->plan);
+    if (err == 0)
+        err = sum_have(f->store, &p->plan, &p->have_bytes);
+    if (err == 0)
+        err = store_prepare(f->store, &p->missing);
+    job->err = err;
+}
+
+static void start_running(struct fetch *f, struct prepare_job *p) {
+    plan_clear(&f->plan);
+    f->plan = p->plan;
+    p->plan = (struct plan){0};
+    f->have_bytes = p->have_bytes;
+    f->changed = false;
+    catalog_cursor_clear(&f->cursor);
+    catalog_cursor_init(&f->cursor, store_catalog(f->store));
+    f->phase = FETCH_RUNNING;
+    fetch_say(f, (struct fetch_event){.kind = FETCH_STARTED, .peer = source_peer(f->current)});
+    fetch_pump(f);
+}
+
+static void prepare_done(struct fetch_job *job) {
+    struct prepare_job *p = (struct prepare_job *)job;
+    struct fetch *f = job->f;
+
+    fetch_progress(f);
+    if (f->phase == FETCH_ENDING)
+        ;
+    else if (job->err == ERR_NO_SPACE)
+        fetch_end(f, job->err,
+                  "not enough free space in %s for %s: %llu bytes are missing. Make room and run "
+                  "the same command again",
+                  f->dir, f->name, (unsigned long long)p->missing);
+    else if (job->err == -EINVAL || job->err == WIRE_ERR(WIRE_PROTOCOL))
+        fetch_end(f, WIRE_ERR(WIRE_PROTOCOL), "%s sent a list of files that breaks the rules",
+                  source_peer(f->current));
+    else if (job->err < 0)
+        end_without_store(f, job->err);
+    else
+        start_running(f, p);
+    plan_clear(&p->plan);
+    free(p);
+}
+
+static void prepare(struct fetch *f, bool merge) {
+    struct prepare_job *p = calloc(1, sizeof *p);
+
+    f->phase = FETCH_PREPARING;
+    if (merge) { /* the cursor and the plan speak of the manifest that goes */
+        catalog_cursor_clear(&f->cursor);
+        plan_clear(&f->plan);
+    }
+    if (p) {
+        p->job = (struct fetch_job){.f = f, .run = run_prepare, .done = prepare_done};
+        p->merge = merge;
+    }
+    if (!p || fetch_job_start(f, &p->job) < 0) {
+        free(p);
+        fetch_end(f, -ENOMEM, "out of memory");
+    }
+}

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/fetch_internal.h"
+
+#define LOG_MODULE "fetch"
+#include "core/err.h"
+#include "core/log.h"
+#include "proto/name.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t chunk_len(struct fetch *f, uint64_t chunk) {
+    if (catalog_chunk(&f->cursor, chunk) < 0)
+        return 0;
+    return catalog_chunk_len(&f->cursor, chunk);
+}
+
+static void now_here(struct fetch *f, uint64_t chunk) {
+    plan_set(&f->plan, chunk, PLAN_HAVE);
+    f->have_bytes += chunk_len(f, chunk);
+}
+
+void fetch_doubt(struct fetch *f, uint64_t chunk) {
+    if (plan_get(&f->plan, chunk) != PLAN_HAVE)
+        return;
+    plan_set(&f->plan, chunk, PLAN_SUSPECT);
+    f->have_bytes -= chunk_len(f, chunk);
+}
+
+static void end_with_disk_error(struct fetch *f, int err) {
+    if (err == ERR_NO_SPACE)
+        fetch_end(
+            f, err,
+            "the disk of %s is full: %llu more bytes are needed. Make room and run the same "
+            "command again: it goes on where it stopped",
+            f->dir,
+            (unsigned long long)(catalog_totals(store_catalog(f->store))->bytes - f->have_bytes));
+    else
+        fetch_end(f, err, "%s: writing %s failed: %s", f->dir, f->name, err_text(err));
+}
+
+/* ---- DATA: check and write ---- */
+
+struct put_job {
+    struct fetch_job job; /* first: the job is the put_job */
+    struct source *source;
+    uint8_t *frame; /* of the pool, or NULL */
+    uint8_t *copy;  /* of the heap, or NULL */
+    struct msg m;
+    int results[WIRE_RECORDS_MAX];
+};
+
+static void run_put(struct fetch_job *job) {
+    struct put_job *put = (struct put_job *)job;
+
+    job->err = store_put(job->f->store, &put->m, put->results);
+}
+
+/* A chunk that arrived damaged: again, but not for ever. */
+static void on_corrupt(struct source *s, uint64_t chunk) {
+    struct fetch *f = s->f;
+    char path[PATH_MAX_LEN + 1];
+    unsigned i = 0;
+
+    while (i < f->n_bad && f->bad[i].chunk != chunk)
+        i++;
+    if (i == f->n_bad && i < FETCH_BAD_MAX)
+        f->bad[f->n_bad++] = (struct bad_chunk){.chunk = chunk};
+    plan_set(&f->plan, chunk, PLAN_ABSENT);
+    store_chunk_path(f->store, chunk, path);
+    log_warn("%s: chunk %llu of %s/%s arrived damaged", source_peer(s), (unsigned long long)chunk,
+             f->name, path);
+    if (i == FETCH_BAD_MAX || ++f->bad[i].times >= FETCH_BAD_TIMES)
+        fetch_end(f, ERR_CORRUPT,
+                  "%s sends damaged data: chunk %llu of %s/%s was wrong %d times. Check the memory "
+                  "and the network card of both machines, then run the same command again",
+                  source_peer(s), (unsigned long long)chunk, f->name, path, FETCH_BAD_TIMES);
+}
+
+/* The source cannot give this chunk. */
+static void on_withheld(struct source *s, uint64_t chunk, int why) {
+    struct fetch *f = s->f;
+
+    plan_set(&f->plan, chunk, PLAN_FAILED);
+    if (why == WIRE_ERR(WIRE_CHANGED) || why == WIRE_ERR(WIRE_GONE))
+        f->changed = true;
+    else
+        store_skip_chunk(f->store, chunk, why);
+}
+
+static void on_record(struct source *s, const struct wire_record *r, int result) {
+    struct fetch *f = s->f;
+
+    if (result == 0) {
+        now_here(f, r->chunk);
+        f->fetched += r->len;
+        s->gave = true;
+    } else if (result > 0) {
+        plan_set(&f->plan, r->chunk, PLAN_FAILED); /* its entry is left out, and reported */
+    } else if (result == WIRE_ERR(WIRE_CORRUPT)) {
+        on_corrupt(s, r->chunk);
+    } else if (result == WIRE_ERR(WIRE_PROTOCOL) || result == WIRE_ERR(WIRE_CANCELLED)) {
+        plan_set(&f->plan, r->chunk, PLAN_ABSENT);
+        if (result == WIRE_ERR(WIRE_PROTOCOL) && s->conn)
+            conn_close(s->conn, result);
+    } else {
+        on_withheld(s, r->chunk, result);
+    }
+}
+
+static void free_put(struct put_job *put) {
+    pool_put(put->job.f->env->pool, put->frame);
+    free(put->copy);
+    free(put);
+}
+
+static void put_done(struct fetch_job *job) {
+    struct put_job *put = (struct put_job *)job;
+    struct fetch *f = job->f;
+
+    for (unsigned i = 0; i < put->m.data.n && f->phase == FETCH_RUNNING; i++) {
+        struct wire_record r = wire_record_at(&put->m, i);
+
+        if (job->err < 0)
+            plan_set(&f->plan, r.chunk, PLAN_ABSENT);
+        else
+            on_record(put->source, &r, put->results[i]);
+    }
+    if (job->err < 0)
+        end_with_disk_error(f, job->err);
+    free_put(put);
+    fetch_progress(f);
+    fetch_pump(f);
+}
+
+/* Keeps the frame's memory beyond on_message: the pool buffer itself, or a copy of a small frame.
+ */
+static int keep_frame(struct put_job *put, struct conn *c, const struct msg *m) {
+    size_t records_len = m->data.records.len, data_len = m->data.data.len;
+
+    put->m = *m;
+    put->frame = conn_take(c);
+    if (put->frame)
+        return 0;
+    put->copy = malloc(records_len + data_len);
+    if (!put->copy)
+        return -ENOMEM;
+    memcpy(put->copy, m->data.records.at, records_len);
+    memcpy(put->copy + records_len, m->data.data.at, data_len);
+    put->m.data.records.at = put->copy;
+    put->m.data.data.at = put->copy + records_len;
+    return 0;
+}
+
+/* Every record must answer a chunk that this source was asked for, once. */
+static int account(struct source *s, const struct msg *m) {
+    struct fetch *f = s->f;
+    struct source_ask *ask = NULL;
+
+    for (unsigned i = 0; i < FETCH_ASKS; i++)
+        if (s->asks[i].req == m->req && m->req)
+            ask = &s->asks[i];
+    if (!ask || m->data.n > ask->left)
+        return WIRE_ERR(WIRE_PROTOCOL);
+    for (unsigned i = 0; i < m->data.n; i++) {
+        struct wire_record r = wire_record_at(m, i);
+
+        if (r.chunk >= f->plan.n || !plan_asked_of(&f->plan, r.chunk, s->index))
+            return WIRE_ERR(WIRE_PROTOCOL);
+        plan_set(&f->plan, r.chunk, PLAN_ABSENT);
+        plan_ask(&f->plan, r.chunk, 1, FETCH_WRITING);
+    }
+    ask->left -= m->data.n;
+    if (ask->left == 0)
+        ask->req = 0;
+    return 0;
+}
+
+int fetch_on_data(struct source *s, const struct msg *m) {
+    struct fetch *f = s->f;
+    struct put_job *put;
+    int err;
+
+    if (f->phase != FETCH_RUNNING || !s->open)
+        return WIRE_ERR(WIRE_PROTOCOL);
+    put = calloc(1, sizeof *put);
+    if (!put)
+        return -ENOMEM;
+    put->job = (struct fetch_job){.f = f, .run = run_put, .done = put_done};
+    put->source = s;
+    err = account(s, m);
+    if (err == 0)
+        err = keep_frame(put, s->conn, m);
+    if (err == 0)
+        err = fetch_job_start(f, &put->job);
+    if (err < 0) {
+        free_put(put);
+        plan_drop_source(&f->plan, FETCH_WRITING);
+        return err;
+    }
+    fetch_progress(f);
+    fetch_pump(f);
+    return 0;
+}
+
+/* ---- GET ---- */
+
+/* Appends runs of absent chunks to the payload of a GET. Returns how many chunks. */
+static uint32_t choose(struct source *s, uint8_t *ranges, uint16_t *n_ranges) {
+    struct fetch *f = s->f;
+    uint64_t bytes = 0, first;
+    uint32_t chunks = 0, n, took;
+
+    while (*n_ranges < WIRE_RANGES_MAX && chunks < FETCH_GET_CHUNKS && bytes < FETCH_GET_BYTES &&
+           plan_run(&f->plan, PLAN_ABSENT, FETCH_GET_CHUNKS - chunks, &first, &n)) {
+        for (took = 0; took < n && bytes < FETCH_GET_BYTES; took++)
+            bytes += chunk_len(f, first + took);
+        plan_ask(&f->plan, first, took, s->index);
+        wire_range_put(ranges + (size_t)12 * *n_ranges, (struct wire_range){first, took});
+        ++*n_ranges;
+        chunks += took;
+    }
+    return chunks;
+}
+
+static int ask_chunks(struct source *s, struct source_ask *ask) {
+    uint8_t ranges[WIRE_RANGES_MAX * 12];
+    struct msg m = {.type = WIRE_GET};
+    uint16_t n = 0;
+
+    ask->left = choose(s, ranges, &n);
+    if (ask->left == 0)
+        return 0;
+    ask->req = source_next_req(s);
+    m.req = ask->req;
+    m.get.n = n;
+    m.get.ranges = (struct bytes){ranges, (size_t)n * 12};
+    return conn_send(s->conn, &m);
+}
+
+/* ---- CHECK: what lies on disk and is not believed ---- */
+
+struct check_job {
+    struct fetch_job job; /* first: the job is the check_job */
+    uint64_t first;
+    uint32_t n;
+    bool ok[FETCH_COMPARE_CHUNKS];
+    uint8_t digests[FETCH_COMPARE_CHUNKS * WIRE_DIGEST_LEN]; /* at the source, when comparing */
+};
+
+static void run_check(struct fetch_job *job) {
+    struct check_job *check = (struct check_job *)job;
+
+    job->err = store_check(job->f->store, check->first, check->n, check->ok);
+}
+
+static void settle(struct fetch *f, const struct check_job *check) {
+    for (uint32_t i = 0; i < check->n; i++) {
+        if (check->ok[i])
+            now_here(f, check->first + i);
+        else
+            plan_set(&f->plan, check->first + i, PLAN_ABSENT);
+    }
+}
+
+static void check_done(struct fetch_job *job) {
+    struct check_job *check = (struct check_job *)job;
+    struct fetch *f = job->f;
+
+    f->n_checks--;
+    if (job->err < 0 && job->err != ERR_STOPPED)
+        end_with_disk_error(f, job->err);
+    else if (job->err == 0)
+        settle(f, check);
+    free(check);
+    fetch_progress(f);
+    fetch_pump(f);
+}
+
+static struct check_job *new_check(struct fetch *f, uint64_t first, uint32_t n) {
+    struct check_job *check = calloc(1, sizeof *check);
+
+    if (check) {
+        check->job = (struct fetch_job){.f = f, .run = run_check, .done = check_done};
+        check->first = first;
+        check->n = n;
+    }
+    return check;
+}
+
+static int start_checks(struct fetch *f) {
+    uint64_t first;
+    uint32_t n;
+
+    while (f->n_checks < FETCH_CHECK_JOBS &&
+           plan_run(&f->plan, PLAN_CHECK, FETCH_CHECK_CHUNKS, &first, &n)) {
+        struct check_job *check = new_check(f, first, n);
+        int err = check ? fetch_job_start(f, &check->job) : -ENOMEM;
+
+        if (err < 0) {
+            free(check);
+            return err;
+        }
+        f->n_checks++;
+        for (uint32_t i = 0; i < n; i++)
+            plan_set(&f->plan, first + i, PLAN_ABSENT);
+        plan_ask(&f->plan, first, n, FETCH_CHECKING);
+    }
+    return 0;
+}
+
+/* ---- SUSPECT: what may be of an older version; the digest at the source decides ---- */
+
+static int ask_digests(struct source *s) {
+    struct msg m = {.type = WIRE_DIGEST_GET};
+    uint32_t n;
+
+    if (s->f->digests_left ||
+        !plan_run(&s->f->plan, PLAN_SUSPECT, FETCH_COMPARE_CHUNKS, &m.digest_get.first, &n))
+        return 0;
+    m.req = source_next_req(s);
+    m.digest_get.kind = WIRE_DIGEST_XXH3;
+    m.digest_get.n = n;
+    s->f->digests_left = n;
+    return conn_send(s->conn, &m);
+}
+
+static void run_compare(struct fetch_job *job) {
+    struct check_job *check = (struct check_job *)job;
+
+    job->err = store_compare(job->f->store, check->first, check->n, check->digests, check->ok);
+}
+
+int fetch_on_digest(struct source *s, const struct msg *m) {
+    struct fetch *f = s->f;
+    uint64_t first = m->digest.first;
+    uint32_t n = m->digest.n;
+    struct check_job *check;
+    int err;
+
+    if (f->phase != FETCH_RUNNING || n > f->digests_left || n > FETCH_COMPARE_CHUNKS ||
+        first >= f->plan.n || n > f->plan.n - first)
+        return WIRE_ERR(WIRE_PROTOCOL);
+    for (uint32_t i = 0; i < n; i++)
+        if (plan_get(&f->plan, first + i) != PLAN_SUSPECT)
+            return WIRE_ERR(WIRE_PROTOCOL);
+    check = new_check(f, first, n);
+    if (!check)
+        return -ENOMEM;
+    check->job.run = run_compare;
+    memcpy(check->digests, m->digest.digests.at, (size_t)n * WIRE_DIGEST_LEN);
+    err = fetch_job_start(f, &check->job);
+    if (err < 0) {
+        free(check);
+        return err;
+    }
+    f->n_checks++;
+    f->digests_left -= n;
+    for (uint32_t i = 0; i < n; i++)
+        plan_set(&f->plan, first + i, PLAN_ABSENT);
+    plan_ask(&f->plan, first, n, FETCH_CHECKING);
+    return 0;
+}
+
+/* ---- the pump ---- */
+
+static bool nothing_left(const struct fetch *f) {
+    const uint64_t *n = f->plan.count;
+
+    return !n[PLAN_ABSENT] && !n[PLAN_ASKED] && !n[PLAN_CHECK] && !n[PLAN_SUSPECT];
+}
+
+static int ask_source(struct source *s) {
+    bool waits = s->f->digests_left > 0;
+    int err = ask_digests(s);
+
+    for (unsigned i = 0; err == 0 && i < FETCH_ASKS; i++) {
+        if (s->asks[i].req == 0)
+            err = ask_chunks(s, &s->asks[i]);
+        waits = waits || s->asks[i].req;
+    }
+    conn_expect(s->conn, waits || s->f->digests_left);
+    return err;
+}
+
+void fetch_pump(struct fetch *f) {
+    struct source *s = f->current;
+    int err;
+
+    if (f->phase != FETCH_RUNNING)
+        return;
+    err = start_checks(f);
+    if (err < 0) {
+        end_with_disk_error(f, err);
+        return;
+    }
+    if (s->open && s->conn) {
+        err = ask_source(s);
+        if (err < 0)
+            conn_close(s->conn, err);
+    }
+    if (nothing_left(f) && f->n_jobs == 0)
+        fetch_run_done(f);
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/fetch_internal.h"
+
+#define LOG_MODULE "fetch"
+#include "core/err.h"
+#include "core/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    BACKOFF_MIN_MS = 200,
+    BACKOFF_MAX_MS = 5000,
+    LOYAL_MS = 3000, /* so long a lost source is the only one that is dialled: another one has to
+                        prove each chunk that is here, so it comes cheaper to wait a little */
+};
+
+const char *source_peer(const struct source *s) {
+    if (s->spec.name[0])
+        return s->spec.name;
+    return s->spec.to.host[0] ? s->spec.to.host : "the peer";
+}
+
+uint16_t source_next_req(struct source *s) {
+    if (++s->last_req == 0)
+        s->last_req = 1;
+    return s->last_req;
+}
+
+/* Back-off with jitter: half of it is fixed, half depends on the clock's low bits. */
+static void back_off(struct source *s) {
+    uint64_t now = uv_now(s->f->env->loop);
+    uint64_t half;
+
+    s->backoff_ms = s->backoff_ms ? 2 * s->backoff_ms : BACKOFF_MIN_MS;
+    if (s->backoff_ms > BACKOFF_MAX_MS)
+        s->backoff_ms = BACKOFF_MAX_MS;
+    half = s->backoff_ms / 2;
+    s->retry_at_ms = now + half + uv_hrtime() / 1000 % (half + 1);
+}
+
+/* What it was asked for goes back to the plan. */
+static void forget(struct source *s) {
+    struct fetch *f = s->f;
+
+    s->open = false;
+    memset(s->asks, 0, sizeof s->asks);
+    if (f->plan.state)
+        plan_drop_source(&f->plan, s->index);
+    if (s == f->current)
+        f->digests_left = 0;
+}
+
+static void lost(struct source *s, int why, const char *text) {
+    struct fetch *f = s->f;
+
+    if (f->phase == FETCH_ENDING || f->phase == FETCH_COMMITTING)
+        return;
+    forget(s);
+    s->lost_at_ms = uv_now(f->env->loop);
+    back_off(s);
+    f->why = why;
+    snprintf(f->text, sizeof f->text, "%s", text[0] ? text : err_text(why));
+    log_info("%s: lost: %s", source_peer(s), f->text);
+    fetch_say(f,
+              (struct fetch_event){.kind = FETCH_SOURCE, .peer = source_peer(s), .text = f->text});
+    if (s == f->current && f->phase != FETCH_RUNNING)
+        f->phase = FETCH_CONNECTING;
+}
+
+/* The answer to OPEN is no. Without another source to ask, and unless it is only busy, that is the
+ * end. */
+static void on_refused(struct source *s, int why) {
+    struct fetch *f = s->f;
+
+    s->refused = why;
+    conn_close(s->conn, 0);
+    if (f->n_sources > 1 || why == WIRE_ERR(WIRE_BUSY))
+        return;
+    if (why == WIRE_ERR(WIRE_NOT_FOUND))
+        fetch_end(f, why, "%s no longer has %s%s", source_peer(s), f->name,
+                  f->store ? "; what arrived of it is kept" : "");
+    else
+        fetch_end(f, why, "%s: %s: %s", source_peer(s), f->name, err_text(why));
+}
+
+static int on_message(struct conn *c, const struct msg *m) {
+    struct source *s = conn_owner(c);
+
+    if (s->f->phase == FETCH_ENDING || s->f->phase == FETCH_COMMITTING)
+        return 0;
+    switch (m->type) {
+    case WIRE_OPENED:
+        return fetch_on_opened(s, m);
+    case WIRE_MANIFEST:
+        return fetch_on_manifest(s, m);
+    case WIRE_DATA:
+        return fetch_on_data(s, m);
+    case WIRE_DIGEST:
+        return fetch_on_digest(s, m);
+    case WIRE_ERROR:
+        on_refused(s, WIRE_ERR(m->error.code));
+        return 0;
+    default:
+        return WIRE_ERR(WIRE_PROTOCOL);
+    }
+}
+
+static void on_closed(struct conn *c, int why, const char *text) {
+    struct source *s = conn_owner(c);
+
+    s->conn = NULL;
+    if (why == 0)
+        why = s->refused ? s->refused : WIRE_ERR(WIRE_SHUTDOWN);
+    s->refused = 0;
+    lost(s, why, text);
+    fetch_free_if_down(s->f);
+}
+
+static const struct conn_handler conn_events = {.on_message = on_message, .on_closed = on_closed};
+
+static void end_untrusted(struct source *s, const uint8_t known[static KEY_LEN]) {
+    char was[KEY_TEXT_LEN + 1], is[KEY_TEXT_LEN + 1];
+
+    key_text(known, was);
+    key_text(conn_key(s->conn), is);
+    fetch_end(s->f, ERR_KEY_CHANGED,
+              "the key of %s has changed. It may be a new installation, or somebody else who took "
+              "its name.\n  known: %s\n  now:   %s\nIf you are sure that it is %s: lanyard trust "
+              "forget '%s'",
+              source_peer(s), was, is, source_peer(s), source_peer(s));
+}
+
+/* Is it who it was before, and who is known under its name? Pins it at first sight. */
+static bool trusted(struct source *s) {
+    struct fetch *f = s->f;
+    uint8_t known[KEY_LEN];
+    int err;
+
+    if (!s->spec.name[0])
+        snprintf(s->spec.name, sizeof s->spec.name, "%s", conn_name(s->conn));
+    err = trust_check(f->trust, s->spec.name, conn_key(s->conn), known);
+    if (err == ERR_KEY_CHANGED)
+        end_untrusted(s, known);
+    if (err < 0)
+        return false;
+    if (err == TRUST_NEW)
+        err = trust_add(f->trust, s->spec.name, conn_key(s->conn));
+    if (err < 0)
+        log_warn("%s: its key could not be remembered: %s", source_peer(s), err_text(err));
+    memcpy(s->spec.to.key, conn_key(s->conn), KEY_LEN);
+    s->spec.to.key_known = true;
+    return true;
+}
+
+static void on_dialled(void *owner, int why, const char *text, struct conn *c) {
+    struct source *s = owner;
+
+    s->dial = NULL;
+    if (!c) {
+        lost(s, why, text);
+        return;
+    }
+    s->conn = c;
+    conn_set_handler(c, &conn_events, s);
+    if (!trusted(s)) {
+        conn_close(c, 0);
+        return;
+    }
+    s->backoff_ms = 0;
+    fetch_progress(s->f);
+    fetch_say(s->f, (struct fetch_event){
+                        .kind = FETCH_SOURCE, .peer = source_peer(s), .text = conn_addr(c)});
+    fetch_open(s->f);
+}
+
+static const struct dial_handler dial_events = {.on_done = on_dialled};
+
+void source_dial(struct source *s) {
+    int err = dial_start(&s->dial, s->f->env, &s->spec.to, &dial_events, s);
+
+    if (err < 0)
+        lost(s, err, "");
+}
+
+void source_close(struct source *s, int why) {
+    dial_stop(s->dial);
+    s->dial = NULL;
+    if (s->conn)
+        conn_close(s->conn, why);
+}
+
+/* Who is dialled next, now that nobody is connected: the lost one for a while, then whoever may be
+ * tried first. */
+static struct source *next_source(struct fetch *f, uint64_t now) {
+    struct source *best = f->current;
+
+    if (best->lost_at_ms && now - best->lost_at_ms < LOYAL_MS && f->store)
+        return best;
+    for (unsigned i = 0; i < f->n_sources; i++)
+        if (f->sources[i].retry_at_ms < best->retry_at_ms)
+            best = &f->sources[i];
+    return best;
+}
+
+void source_tick(struct fetch *f, uint64_t now) {
+    struct source *s = f->current;
+
+    if (s->conn || s->dial)
+        return;
+    s = next_source(f, now);
+    if (s->retry_at_ms > now)
+        return;
+    f->current = s;
+    source_dial(s);
+}
+
+void fetch_offer(struct fetch *f, const struct endpoint *to) {
+    for (unsigned i = 0; i < f->n_sources; i++) {
+        struct source *s = &f->sources[i];
+
+        if (!s->spec.to.key_known || !to->key_known ||
+            memcmp(s->spec.to.key, to->key, KEY_LEN) != 0)
+            continue;
+        s->spec.to.n_addrs = to->n_addrs;
+        memcpy(s->spec.to.addrs, to->addrs, sizeof to->addrs);
+        if (!s->conn && !s->dial)
+            s->retry_at_ms = 0;
+    }
+}
