@@ -33,7 +33,7 @@ struct conn_env {
     struct pool *pool;            /* frames that arrive, and that conn_send_frame sends */
     char name[WIRE_NAME_LEN + 1]; /* our display name, for HELLO */
     uint16_t port;                /* where we listen, 0: nowhere; the owner sets it */
-    uint8_t *read_block;          /* TLS_BLOCK bytes that all reads share */
+    uint8_t *read_block;          /* READ_BLOCK bytes that all reads share */
 };
 
 /* 0, -ENOMEM, ERR_TLS. id, pool and loop must outlive the env. */
