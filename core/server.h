@@ -11,7 +11,8 @@
 #define CORE_SERVER_H
 
 #include "core/conn.h"
-#include "core/share.h"
+#include "core/selection.h"
+#include "core/share_rows.h"
 
 enum { SERVER_PORT = 5000 };
 

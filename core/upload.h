@@ -15,7 +15,7 @@
 #define CORE_UPLOAD_H
 
 #include "core/conn.h"
-#include "core/share.h"
+#include "core/selection.h"
 
 enum { SERVER_AHEAD = 2 };
 

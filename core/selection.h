@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * selection -- what one peer opened: a walked tree with its manifest, read chunk by chunk
+ *
+ *     selection_new                      walks; the manifest lies in an unlinked temporary file
+ *       selection_reader_new
+ *         selection_read                 one DATA frame: open, fstat, pread, XXH3, fstat
+ *         selection_digests
+ *       selection_reader_free
+ *     selection_free                     after its readers
+ *
+ * Opens everything beneath the share's held folder, never through a symlink, and serves a file only
+ * as long as it is the one that was walked. Calls block; a selection may be used by any thread, a
+ * reader by one at a time. The shares must outlive it.
+ */
+#ifndef CORE_SELECTION_H
+#define CORE_SELECTION_H
+
+#include "core/catalog.h"
+#include "core/share.h"
+
+struct selection;
+/* WIRE_ERR(NOT_FOUND) if there is no such path, WIRE_ERR(LIMIT) if it has too many entries.
+ * Symlinks that cannot be read are left out. */
+int selection_new(struct selection **sel, const struct shares *s, const char *path);
+void selection_free(struct selection *sel); /* takes NULL */
+const struct catalog *selection_catalog(const struct selection *sel);
+int64_t selection_now_ns(const struct selection *sel); /* CLOCK_REALTIME before the walk */
+
+/* A reader keeps a cursor, the last folder and the last file open. */
+struct selection_reader;
+int selection_reader_new(struct selection_reader **r, const struct selection *sel);
+void selection_reader_free(struct selection_reader *r); /* takes NULL */
+
+/* Lays out one DATA frame (proto/wire, at most WIRE_FRAME_MAX bytes) of the `n` chunks in chunks[];
+ * takes as many of them from the front as fit in a frame, at least one, at most WIRE_RECORDS_MAX.
+ * Each becomes exactly one record: data; zeros (holes are found with SEEK_DATA and not read); or an
+ * error: CHANGED if dev, ino, size, mtime or ctime differ before or after the read from the walk's,
+ * GONE if it is not there, NOT_FOUND beyond the last chunk, IO otherwise. Returns how many chunks
+ * were taken; *frame_len: bytes of the frame. */
+unsigned selection_read(struct selection_reader *r, const uint64_t *chunks, unsigned n,
+                        uint16_t req, uint8_t *frame, size_t *frame_len);
+
+/* XXH3-128 of n chunks from `first` to out (n * WIRE_DIGEST_LEN), all-zero where it cannot be read
+ * or the file changed. Reads up to n MiB. */
+void selection_digests(struct selection_reader *r, uint64_t first, uint32_t n, uint8_t *out);
+
+#endif
