@@ -1,2 +1,125 @@
 /* SPDX-License-Identifier: MIT */
-int main(void) { return 2; }
+/*
+ * lanyard -- share files between the computers of one local network
+ *
+ * The program is one table of commands; each has a file cmd_NAME.c.
+ */
+#include "cli/commands.h"
+#include "cli/opts.h"
+#include "core/log.h"
+#include "proto/name.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+const struct command commands[] = {
+    {"id", NULL, "", "Show our name and key", cmd_id},
+    {0},
+};
+
+enum { COMMANDS_MAX = 32, WORD_SHOWN = 256 };
+
+const struct command *command_find(const char *word) {
+    for (const struct command *c = commands; c->name; c++)
+        if (strcmp(word, c->name) == 0 || (c->alias && strcmp(word, c->alias) == 0))
+            return c;
+    return NULL;
+}
+
+static int unknown_command(const char *word) {
+    const char *names[COMMANDS_MAX], *near;
+    char shown[WORD_SHOWN];
+    size_t n = 0;
+
+    for (const struct command *c = commands; c->name; c++) {
+        names[n++] = c->name;
+        if (c->alias)
+            names[n++] = c->alias;
+    }
+    near = opts_closest(word, names, n);
+    name_show(word, strlen(word), shown, sizeof shown);
+    if (near)
+        return fail(CODE_USAGE, "there is no command `%s`; did you mean `%s`?", shown, near);
+    return fail(CODE_USAGE, "there is no command `%s`; `lanyard --help` lists them", shown);
+}
+
+/* Was everything that was asked for written? A reader that went away needs no explanation. */
+static int check_stdout(int code) {
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    if (errno && errno != EPIPE)
+        fail(CODE_FAILED, "cannot write to standard output: %s", strerror(errno));
+    return CODE_FAILED;
+}
+
+int command_run(struct app *app, int argc, char **argv) {
+    const struct command *c = command_find(argv[0]);
+
+    if (!c)
+        return unknown_command(argv[0]);
+    return check_stdout(c->run(app, argc, argv));
+}
+
+void commands_help(void) {
+    puts("usage: lanyard [-v] COMMAND ...\n\n"
+         "Share files between the computers of one local network, with nothing to set up.\n");
+    for (const struct command *c = commands; c->name; c++) {
+        char left[64];
+
+        snprintf(left, sizeof left, "%s %s", c->name, c->args);
+        printf("  %-26s %s", left, c->summary);
+        if (c->alias)
+            printf(" (also: %s)", c->alias);
+        putchar('\n');
+    }
+    puts("\n`lanyard COMMAND --help` tells more. `-v` tells more on stderr, `-vv` everything.");
+}
+
+/* Options before the command. Returns how many words they take, or -1 - exit code if the program
+ * is done with them. */
+static int global_options(int argc, char **argv) {
+    int i = 1;
+
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        if (strcmp(argv[i], "-v") == 0 || strcmp(argv[i], "--verbose") == 0) {
+            log_set_level(log_level() == LOG_WARN ? LOG_INFO : LOG_DEBUG);
+        } else if (strcmp(argv[i], "-vv") == 0) {
+            log_set_level(LOG_DEBUG);
+        } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            commands_help();
+            return -1 - CODE_DONE;
+        } else if (strcmp(argv[i], "--version") == 0) {
+            puts("lanyard " LANYARD_VERSION);
+            return -1 - CODE_DONE;
+        } else {
+            char shown[WORD_SHOWN];
+
+            name_show(argv[i], strlen(argv[i]), shown, sizeof shown);
+            return -1 - fail(CODE_USAGE,
+                             "unknown option %s before the command; see `lanyard --help`", shown);
+        }
+    }
+    return i;
+}
+
+int main(int argc, char **argv) {
+    struct app app = {0};
+    int first, code;
+
+    setlocale(LC_ALL, "");
+    signal(SIGPIPE, SIG_IGN);
+    first = global_options(argc, argv);
+    if (first < 0)
+        return check_stdout(-1 - first);
+    if (first == argc) {
+        commands_help();
+        return check_stdout(CODE_USAGE);
+    }
+    code = command_run(&app, argc - first, argv + first);
+    app_clear(&app);
+    return code;
+}

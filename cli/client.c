@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/client.h"
+
+#include "core/err.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+int client_load_trust(struct app *app, struct trust *t) {
+    int code = app_state_dir(app), err;
+
+    if (code)
+        return code;
+    err = trust_load(t, app->state_dir);
+    if (!err)
+        return 0;
+    if (err == ERR_KNOWN_PEERS)
+        fail(CODE_FAILED,
+             "%s/known_peers, line %u is malformed: expected KEY NAME. Correct or remove it",
+             app->state_dir, t->bad_line);
+    else
+        fail(CODE_FAILED, "%s/known_peers: %s", app->state_dir, err_text(err));
+    trust_clear(t);
+    return CODE_FAILED;
+}
+
+static void on_signal(uv_signal_t *handle, int signum) {
+    struct client *c = handle->data;
+
+    if (++c->stops > 1 && !c->app->at_prompt)
+        _exit(CODE_INCOMPLETE);
+    if (c->on_stop)
+        c->on_stop(c->owner);
+}
+
+static void start_signals(struct client *c) {
+    static const int watched[CLIENT_SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
+
+    for (unsigned i = 0; i < CLIENT_SIGNALS; i++) {
+        uv_signal_init(&c->loop, &c->signals[i]);
+        c->signals[i].data = c;
+        uv_signal_start(&c->signals[i], on_signal, watched[i]);
+        uv_unref((uv_handle_t *)&c->signals[i]);
+    }
+}
+
+static int setup(struct client *c, unsigned buffers) {
+    int err = pool_init(&c->pool, buffers);
+
+    if (!err)
+        err = tls_context_new(&c->tls, &c->app->id, TLS_DIALLER);
+    c->env.loop = &c->loop;
+    c->env.tls = c->tls;
+    c->env.pool = &c->pool;
+    return err;
+}
+
+int client_open(struct client *c, struct app *app, unsigned buffers) {
+    int code, err;
+
+    *c = (struct client){.app = app};
+    code = app_identity(app);
+    if (!code)
+        code = app_name(app, NULL, c->env.name);
+    if (!code)
+        code = client_load_trust(app, &c->trust);
+    if (code)
+        return code;
+    err = uv_loop_init(&c->loop);
+    if (err) {
+        trust_clear(&c->trust);
+        return fail(CODE_FAILED, "cannot start: %s", err_text(err));
+    }
+    start_signals(c);
+    err = setup(c, buffers);
+    if (!err)
+        return 0;
+    client_close(c);
+    return fail(CODE_FAILED, "cannot start: %s", err_text(err));
+}
+
+int client_run(struct client *c, const bool *done) {
+    while (!*done) {
+        if (c->stops > 0 && !c->on_stop)
+            return ERR_STOPPED;
+        uv_run(&c->loop, UV_RUN_ONCE);
+    }
+    return 0;
+}
+
+void client_close(struct client *c) {
+    for (unsigned i = 0; i < CLIENT_SIGNALS; i++)
+        uv_close((uv_handle_t *)&c->signals[i], NULL);
+    uv_run(&c->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&c->loop);
+    tls_context_free(c->tls);
+    pool_clear(&c->pool);
+    trust_clear(&c->trust);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * client -- a loop and what connections need, for the time of one command
+ *
+ *     client_open -> ... client_run ... -> client_close
+ *
+ * SIGINT, SIGTERM and SIGHUP ask the command to stop: client_run returns, or on_stop is called and
+ * the command ends in order. The second one ends the process at once (not at the prompt).
+ */
+#ifndef CLI_CLIENT_H
+#define CLI_CLIENT_H
+
+#include "cli/app.h"
+#include "core/conn.h"
+#include "core/trust.h"
+
+enum { CLIENT_SIGNALS = 3 };
+
+struct client {
+    struct app *app;
+    struct trust trust; /* the peers that we know */
+    uv_loop_t loop;
+    struct pool pool;
+    struct tls_context *tls;
+    struct conn_env env;
+    uv_signal_t signals[CLIENT_SIGNALS];
+    unsigned stops; /* signals that came */
+    void (*on_stop)(void *owner);
+    void *owner;
+};
+
+/* Loads key and known peers. buffers: of frames, for what is going to arrive at once. 0, or the
+ * exit code of a failure that was reported. */
+int client_open(struct client *c, struct app *app, unsigned buffers);
+
+/* Runs the loop until *done. ERR_STOPPED: a signal came first (never if on_stop is set). */
+int client_run(struct client *c, const bool *done);
+
+/* Runs the loop until all that was closed is down. */
+void client_close(struct client *c);
+
+/* Loads the file of known peers. 0, or the exit code of a failure that was reported. */
+int client_load_trust(struct app *app, struct trust *t);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/json.h"
+
+#include "cli/text.h"
+#include "proto/name.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static int put(json_t *object, const char *key, json_t *value) {
+    return value && json_object_set_new(object, key, value) == 0 ? 0 : -ENOMEM;
+}
+
+static int put_hex(json_t *object, const char *key, const char *bytes, size_t len) {
+    char name[64], *hex = malloc(2 * len + 1);
+    int err;
+
+    if (!hex)
+        return -ENOMEM;
+    for (size_t i = 0; i < len; i++)
+        sprintf(hex + 2 * i, "%02x", (unsigned char)bytes[i]);
+    snprintf(name, sizeof name, "%s_hex", key);
+    err = put(object, name, json_stringn(hex, 2 * len));
+    free(hex);
+    return err;
+}
+
+int json_put_bytes(json_t *object, const char *key, const char *bytes, size_t len) {
+    char *shown;
+    int err;
+
+    if (!object)
+        return -ENOMEM;
+    if (name_utf8_ok(bytes, len))
+        return put(object, key, json_stringn(bytes, len));
+    shown = text_shown(bytes, len);
+    if (!shown)
+        return -ENOMEM;
+    err = put(object, key, json_string(shown));
+    free(shown);
+    return err ? err : put_hex(object, key, bytes, len);
+}
+
+int json_line(json_t *object) {
+    /* on a terminal nothing but ASCII: bidirectional controls are legal in JSON */
+    size_t flags = JSON_COMPACT | (isatty(STDOUT_FILENO) ? JSON_ENSURE_ASCII : 0);
+    char *line = object ? json_dumps(object, flags) : NULL;
+
+    json_decref(object);
+    if (!line)
+        return -ENOMEM;
+    puts(line);
+    fflush(stdout); /* whoever reads us waits for whole events */
+    free(line);
+    return 0;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * json -- objects for --json, one a line on stdout
+ *
+ * Bytes that need not be UTF-8 (names of files) go in exactly if they are; else as name_show shows
+ * them, with the bytes in a second key KEY_hex.
+ */
+#ifndef CLI_JSON_H
+#define CLI_JSON_H
+
+#include <jansson.h>
+
+/* 0 or -ENOMEM. object may be NULL (then -ENOMEM), so that calls can be chained. */
+int json_put_bytes(json_t *object, const char *key, const char *bytes, size_t len);
+
+/* Prints the object and releases it. 0, or -ENOMEM (also for NULL). */
+int json_line(json_t *object);
+
+#endif

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/roster.h"
+
+#include "core/err.h"
+#include "proto/name.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOG_MODULE "roster"
+#include "core/log.h"
+
+enum { TRIES_MAX = 3 };
+
+static void pump(struct roster *r);
+
+void roster_init(struct roster *r, struct client *c) {
+    *r = (struct roster){.client = c, .browse_closed = true};
+    uv_timer_init(&c->loop, &r->deadline);
+    uv_timer_init(&c->loop, &r->patience);
+}
+
+static struct roster_peer *new_peer(struct roster *r) {
+    struct roster_peer **all, *p;
+
+    if (r->n == ROSTER_PEERS_MAX)
+        return NULL;
+    all = reallocarray(r->all, r->n + 1, sizeof *all);
+    if (!all)
+        return NULL;
+    r->all = all;
+    p = calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    p->roster = r;
+    all[r->n++] = p;
+    return p;
+}
+
+static struct roster_peer *new_address(struct roster *r, const struct peer_spec *spec) {
+    struct roster_peer *p = new_peer(r);
+
+    if (!p)
+        return NULL;
+    snprintf(p->to.host, sizeof p->to.host, "%s", spec->host);
+    p->to.port = spec->port;
+    return p;
+}
+
+int roster_add(struct roster *r, const char *word) {
+    struct peer_spec spec;
+    struct roster_peer *p;
+
+    if (what_parse_peer(&spec, word) != 0 || spec.host[0] == '\0')
+        return -EINVAL;
+    p = new_address(r, &spec);
+    if (!p)
+        return -ENOMEM;
+    p->origin = ROSTER_ADDED;
+    r->n_added++;
+    return 0;
+}
+
+/* ---- who is asked ---- */
+
+static bool wanted(const struct roster *r, const struct roster_peer *p) {
+    const struct roster_question *q = r->question;
+    char shown[4 * PEER_NAME_LEN + 1];
+
+    if (r->spelt)
+        return p == r->spelt;
+    if (r->n_added > 0)
+        return p->origin == ROSTER_ADDED;
+    if (p->origin != ROSTER_BROWSED || p->gone)
+        return false;
+    if (!q->only)
+        return true;
+    name_show(p->seen_name, strlen(p->seen_name), shown, sizeof shown);
+    return what_matches(q->only, shown, p->seen_id[0] ? p->seen_id : q->only->id);
+}
+
+static void check_done(struct roster *r) {
+    unsigned open = 0, answered = 0;
+
+    for (unsigned i = 0; i < r->n; i++) {
+        open += r->all[i]->state == ROSTER_WAITING || r->all[i]->state == ROSTER_ASKED;
+        answered += r->all[i]->state == ROSTER_ANSWERED || r->all[i]->state == ROSTER_REFUSED;
+    }
+    if (open > 0)
+        return;
+    if (r->spelt || r->n_added > 0)
+        r->done = true;
+    else if (r->question->only && answered > 0)
+        r->done = true;
+    else if (r->settled && (answered > 0 || !r->patient))
+        r->done = true;
+}
+
+static void on_deadline(uv_timer_t *timer) {
+    struct roster *r = timer->data;
+
+    r->done = true;
+}
+
+static void on_patience(uv_timer_t *timer) {
+    struct roster *r = timer->data;
+
+    r->patient = false;
+    check_done(r);
+}
+
+/* ---- one peer's answer ---- */
+
+static bool is_ours(const struct roster *r, const struct roster_peer *p) {
+    return p->origin == ROSTER_BROWSED && memcmp(p->key, r->client->app->id.key, KEY_LEN) == 0;
+}
+
+static bool is_double(const struct roster *r, const struct roster_peer *p) {
+    for (unsigned i = 0; i < r->n; i++) {
+        const struct roster_peer *o = r->all[i];
+
+        if (o != p && o->identified && o->state != ROSTER_LEFT_OUT && o->state != ROSTER_FAILED &&
+            memcmp(o->key, p->key, KEY_LEN) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Once per answer, when its first row or its end is here. */
+static void identify(struct roster_peer *p, const struct query_peer *who) {
+    struct roster *r = p->roster;
+    const struct peer_spec *only = r->question->only;
+
+    if (p->identified)
+        return;
+    memcpy(p->key, who->key, KEY_LEN);
+    key_text(p->key, p->key_text);
+    snprintf(p->name, sizeof p->name, "%s", who->name);
+    snprintf(p->software, sizeof p->software, "%s", who->software);
+    snprintf(p->addr, sizeof p->addr, "%s", who->addr);
+    p->identified = true;
+    p->trust = trust_check(&r->client->trust, p->name, p->key, p->known_key);
+    if (is_ours(r, p) || is_double(r, p) ||
+        (only && only->kind == PEER_NAME && !what_matches(only, p->name, p->key_text)))
+        p->state = ROSTER_LEFT_OUT;
+    else if (p->trust < 0 && !r->question->any_key)
+        p->state = ROSTER_REFUSED;
+}
+
+static void on_row(void *owner, const struct query_peer *who, const struct wire_entry *e) {
+    struct roster_peer *p = owner;
+    const struct roster_question *q = p->roster->question;
+
+    identify(p, who);
+    if (p->state == ROSTER_ASKED && q->on_row)
+        q->on_row(q->owner, p, e);
+}
+
+static void on_answer(void *owner, int why, const char *text, const struct query_peer *who,
+                      const struct query_info *info) {
+    struct roster_peer *p = owner;
+    struct roster *r = p->roster;
+
+    p->query = NULL;
+    r->n_asked--;
+    if (who)
+        identify(p, who);
+    if (info)
+        p->info = *info;
+    if (p->state == ROSTER_ASKED) {
+        p->state = why == 0 ? ROSTER_ANSWERED : ROSTER_FAILED;
+        p->why = why;
+        snprintf(p->text, sizeof p->text, "%s", text);
+        if (why != 0 && p->fresh && p->tries < TRIES_MAX)
+            p->state = ROSTER_WAITING;
+    }
+    pump(r);
+}
+
+static const struct query_handler query_events = {.on_row = on_row, .on_done = on_answer};
+
+static void ask(struct roster_peer *p) {
+    struct roster *r = p->roster;
+    struct query_request request = {
+        .to = p->to, .kind = r->question->kind, .timeout_ms = r->question->peer_ms};
+    int err;
+
+    snprintf(request.arg, sizeof request.arg, "%s", r->question->arg);
+    p->identified = p->fresh = false;
+    p->tries++;
+    err = query_start(&p->query, &r->client->env, &request, &query_events, p);
+    if (err) {
+        p->state = ROSTER_FAILED;
+        p->why = err;
+        return;
+    }
+    p->state = ROSTER_ASKED;
+    r->n_asked++;
+}
+
+/* Asks whoever waits, as many at once as we like. */
+static void pump(struct roster *r) {
+    for (unsigned i = 0; i < r->n && r->n_asked < ROSTER_AT_ONCE; i++)
+        if (r->all[i]->state == ROSTER_WAITING)
+            ask(r->all[i]);
+    check_done(r);
+}
+
+/* ---- discovery ---- */
+
+static struct roster_peer *find_browsed(struct roster *r, const struct peer *seen) {
+    for (unsigned i = 0; i < r->n; i++) {
+        struct roster_peer *p = r->all[i];
+
+        if (p->origin != ROSTER_BROWSED)
+            continue;
+        if (seen->id[0] ? strcmp(p->seen_id, seen->id) == 0 : strcmp(p->seen_name, seen->name) == 0)
+            return p;
+    }
+    return NULL;
+}
+
+static void set_endpoint(struct endpoint *to, const struct peer *seen) {
+    *to = (struct endpoint){.port = seen->port};
+    for (unsigned i = 0; i < seen->n_addrs && i < DIAL_ADDRS_MAX; i++)
+        to->addrs[to->n_addrs++] = seen->addrs[i];
+    to->key_known = key_parse(seen->id, to->key) == 0;
+}
+
+static void on_peer(void *owner, const struct peer *seen) {
+    struct roster *r = owner;
+    struct roster_peer *p = find_browsed(r, seen);
+    char ours[KEY_TEXT_LEN + 1];
+
+    key_text(r->client->app->id.key, ours);
+    if (strcmp(seen->id, ours) == 0)
+        return;
+    if (!p)
+        p = new_peer(r);
+    if (!p) {
+        log_info("more than %d peers: %s is left out", ROSTER_PEERS_MAX, seen->name);
+        return;
+    }
+    snprintf(p->seen_name, sizeof p->seen_name, "%s", seen->name);
+    snprintf(p->seen_id, sizeof p->seen_id, "%s", seen->id);
+    set_endpoint(&p->to, seen);
+    p->gone = false;
+    p->fresh = true;
+    if (!r->question) {
+        if (r->on_seen)
+            r->on_seen(r->owner, p);
+        return;
+    }
+    if ((p->state == ROSTER_IDLE || (p->state == ROSTER_FAILED && p->tries < TRIES_MAX)) &&
+        wanted(r, p))
+        p->state = ROSTER_WAITING;
+    pump(r);
+}
+
+static void on_gone(void *owner, const struct peer *seen) {
+    struct roster *r = owner;
+    struct roster_peer *p = find_browsed(r, seen);
+
+    if (!p)
+        return;
+    p->gone = true;
+    if (p->state == ROSTER_WAITING)
+        p->state = ROSTER_IDLE;
+    if (r->question)
+        check_done(r);
+}
+
+static void on_settled(void *owner) {
+    struct roster *r = owner;
+
+    r->settled = true;
+    if (r->question)
+        check_done(r);
+}
+
+static void on_problem(void *owner, const char *text) {
+    struct roster *r = owner;
+
+    snprintf(r->problem, sizeof r->problem, "%s", text);
+    log_info("discovery: %s", text);
+}
+
+static const struct browse_handler browse_events = {
+    .on_peer = on_peer, .on_gone = on_gone, .on_settled = on_settled, .on_problem = on_problem};
+
+static int need_browse(struct roster *r) {
+    int err;
+
+    if (r->browse)
+        return 0;
+    err = browse_start(&r->browse, &r->client->loop, &browse_events, r);
+    r->browse_closed = err != 0;
+    return err;
+}
+
+/* ---- a question ---- */
+
+/* The peer at an address that a WHAT spells out: the same one each time. */
+static struct roster_peer *find_spelt(struct roster *r, const struct peer_spec *spec) {
+    struct roster_peer *p;
+
+    for (unsigned i = 0; i < r->n; i++) {
+        p = r->all[i];
+        if (p->origin == ROSTER_SPELT && p->to.port == spec->port &&
+            strcmp(p->to.host, spec->host) == 0)
+            return p;
+    }
+    p = new_address(r, spec);
+    if (p)
+        p->origin = ROSTER_SPELT;
+    return p;
+}
+
+static int prepare(struct roster *r, const struct roster_question *q) {
+    r->question = q;
+    r->spelt = NULL;
+    r->done = false;
+    r->patient = true;
+    if (q->only && q->only->kind == PEER_ADDR) {
+        r->spelt = find_spelt(r, q->only);
+        if (!r->spelt)
+            return -ENOMEM;
+    } else if (r->n_added == 0) {
+        return need_browse(r);
+    }
+    return 0;
+}
+
+static void finish(struct roster *r) {
+    uv_timer_stop(&r->deadline);
+    uv_timer_stop(&r->patience);
+    for (unsigned i = 0; i < r->n; i++) {
+        struct roster_peer *p = r->all[i];
+
+        if (p->state == ROSTER_ASKED || p->state == ROSTER_WAITING) {
+            p->state = ROSTER_FAILED;
+            p->why = UV_ETIMEDOUT;
+        }
+        query_stop(p->query);
+        p->query = NULL;
+    }
+    r->n_asked = 0;
+    r->question = NULL;
+}
+
+int roster_ask(struct roster *r, const struct roster_question *q) {
+    int err = prepare(r, q);
+
+    if (err) {
+        r->question = NULL;
+        return err;
+    }
+    for (unsigned i = 0; i < r->n; i++) {
+        struct roster_peer *p = r->all[i];
+
+        p->state = wanted(r, p) ? ROSTER_WAITING : ROSTER_IDLE;
+        p->identified = false;
+        p->tries = 0;
+        p->why = 0;
+        p->text[0] = '\0';
+    }
+    r->deadline.data = r->patience.data = r;
+    uv_timer_start(&r->deadline, on_deadline, q->wait_ms, 0);
+    uv_timer_start(&r->patience, on_patience, q->patience_ms, 0);
+    pump(r);
+    err = client_run(r->client, &r->done);
+    finish(r);
+    return err;
+}
+
+static void on_browse_closed(void *owner) {
+    struct roster *r = owner;
+
+    r->browse_closed = true;
+}
+
+void roster_close(struct roster *r) {
+    if (r->browse)
+        browse_close(r->browse, on_browse_closed);
+    uv_close((uv_handle_t *)&r->deadline, NULL);
+    uv_close((uv_handle_t *)&r->patience, NULL);
+    while (!r->browse_closed)
+        uv_run(&r->client->loop, UV_RUN_ONCE);
+    for (unsigned i = 0; i < r->n; i++)
+        free(r->all[i]);
+    free(r->all);
+    r->all = NULL;
+    r->n = 0;
+}
