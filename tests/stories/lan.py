@@ -51,7 +51,7 @@ HOLD = """set -e
 mount -t tmpfs tmpfs /run
 mkdir /run/dbus
 for f in passwd group; do
-    printf 'root:x:0:0::/:/bin/sh\\navahi:x:0:0::/:/bin/sh\\n' > /run/$f
+    printf '%s:x:0:0::/:/bin/sh\\n' root avahi sshd > /run/$f
     mount --bind /run/$f /etc/$f
 done
 hostname "$0"
