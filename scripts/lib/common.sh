@@ -89,5 +89,5 @@ build() {
     if [ ! -f "$dir/build.ninja" ]; then
         meson setup "$@" "$dir" >"$log" 2>&1 || { tail -30 "$log" >&2; return 1; }
     fi
-    ninja -C "$dir" >"$log" 2>&1 || { tail -60 "$log" >&2; return 1; }
+    ninja -C "$dir" >"$log" 2>&1 || { grep -v "^\[.*\] [CL]" "$log" | tail -60 >&2; return 1; }
 }

@@ -92,7 +92,7 @@ static void parses_listings(void **state) {
 
 static void refuses(void **state) {
     static const char *const downloads[] = {"a/../b", "..", "anna:a//b", "anna:./x", "10.0.0.1:.."};
-    static const char *const peers[] = {"", "anna:x", "[::1", "[x]", "[::1]x", "#" ID8, ":5000"};
+    static const char *const peers[] = {"", "anna:x", "[::1", "[x]", "[::1]x", ("#" ID8), ":5000"};
     char longest[8000];
     struct peer_spec p;
     struct what w;
