@@ -19,13 +19,22 @@
 #include "core/catalog.h"
 #include "core/share.h"
 
-struct selection;
+struct selection { /* private to core/selection.c and core/selection_reader.c */
+    struct catalog *catalog;
+    int64_t now_ns;
+    int root;    /* the share's, borrowed */
+    char *below; /* where entry 0 lies beneath it */
+};
+
 /* WIRE_ERR(NOT_FOUND) if there is no such path, WIRE_ERR(LIMIT) if it has too many entries.
  * Symlinks that cannot be read are left out. */
 int selection_new(struct selection **sel, const struct shares *s, const char *path);
 void selection_free(struct selection *sel); /* takes NULL */
 const struct catalog *selection_catalog(const struct selection *sel);
 int64_t selection_now_ns(const struct selection *sel); /* CLOCK_REALTIME before the walk */
+
+/* What manifest_entry.version is for a file: XXH3-64 over dev, ino, size, mtime and ctime. */
+uint64_t selection_version(const struct stat *st);
 
 /* A reader keeps a cursor, the last folder and the last file open. */
 struct selection_reader;

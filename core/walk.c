@@ -44,6 +44,8 @@ struct walk {
     bool hidden;
     int depth_max;
     unsigned start_depth;
+    walk_wanted_fn *wanted; /* NULL: everything is */
+    void *arg;
     struct walk_counts counts;
     struct stat start;
     bool started;
@@ -191,6 +193,16 @@ void walk_free(struct walk *w) {
     free(w);
 }
 
+void walk_only(struct walk *w, walk_wanted_fn *wanted, void *arg) {
+    w->wanted = wanted;
+    w->arg = arg;
+}
+
+void walk_drop(struct walk *w) {
+    w->n--;
+    w->counts.failed++;
+}
+
 struct walk_counts walk_counts(const struct walk *w) {
     return w->counts;
 }
@@ -201,6 +213,15 @@ static bool is_dots(const char *name) {
 
 static bool is_special(unsigned char d_type) {
     return d_type == DT_FIFO || d_type == DT_SOCK || d_type == DT_CHR || d_type == DT_BLK;
+}
+
+static bool is_wanted(const struct walk *w, const char *name) {
+    return !w->wanted || w->wanted(w->arg, name);
+}
+
+/* What is no folder need not be looked at if its name is not wanted. */
+static bool is_passed_over(const struct walk *w, const struct dirent *e) {
+    return (e->d_type == DT_REG || e->d_type == DT_LNK) && !is_wanted(w, e->d_name);
 }
 
 static int read_names(struct walk *w) {
@@ -219,7 +240,7 @@ static int read_names(struct walk *w) {
             w->counts.hidden++;
         else if (is_special(e->d_type))
             w->counts.special++;
-        else
+        else if (!is_passed_over(w, e))
             err = names_add(&w->names, e);
     }
     if (!err && w->names.n > 1)
@@ -259,11 +280,16 @@ static bool enter_name(struct walk *w, const char *name) {
     return true;
 }
 
-/* A folder waits for its turn, if it can be opened. */
-static int yield_folder(struct walk *w, struct walk_entry *e, int dir, const char *name,
-                        unsigned depth) {
+/* The folder that w->path names waits for its turn. */
+static int enter_later(struct walk *w, unsigned depth) {
     if (w->depth_max >= 0 && depth - w->start_depth >= (unsigned)w->depth_max)
         return 0;
+    return queue_push(&w->queue, w->path, w->n);
+}
+
+/* Whether a folder can be read is part of its entry, so that is tried now. */
+static int yield_folder(struct walk *w, struct walk_entry *e, int dir, const char *name,
+                        unsigned depth) {
     int fd = fs_open_dir(dir, name);
     if (fd < 0) {
         e->unreadable = true;
@@ -271,7 +297,7 @@ static int yield_folder(struct walk *w, struct walk_entry *e, int dir, const cha
         return 0;
     }
     close(fd);
-    return queue_push(&w->queue, w->path, w->n);
+    return enter_later(w, depth);
 }
 
 static int yield_start(struct walk *w, struct walk_entry *e) {
@@ -298,6 +324,8 @@ static int yield_name(struct walk *w, struct walk_entry *e, const char *name) {
         return 0;
     }
     e->name = w->path + w->dir_len + (w->dir_len > 0);
+    if (!is_wanted(w, e->name))
+        return S_ISDIR(e->st.st_mode) ? enter_later(w, w->depth + 1) : 0;
     if (S_ISDIR(e->st.st_mode))
         err = yield_folder(w, e, dir, e->name, w->depth + 1);
     w->n++;

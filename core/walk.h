@@ -37,8 +37,18 @@ struct walk;
 int walk_new(struct walk **w, int root, const char *start, bool hidden, int depth_max);
 void walk_free(struct walk *w);
 
+/* Before the first walk_next: yields only the start and names for which wanted() is true. The
+ * others cost no stat where the file system tells folders apart, are not counted, and are entered
+ * all the same if they are folders. walk_entry.parent means nothing then. */
+typedef bool walk_wanted_fn(void *arg, const char *name);
+void walk_only(struct walk *w, walk_wanted_fn *wanted, void *arg);
+
 /* 1: *e is the next one; 0: the end; below 0: an error (out of memory). */
 int walk_next(struct walk *w, struct walk_entry *e);
+/* Takes back the entry that was just yielded, not a folder: it counts as failed and the next one
+ * has its number. */
+void walk_drop(struct walk *w);
+
 struct walk_counts walk_counts(const struct walk *w);
 
 #endif
