@@ -7,6 +7,7 @@ from lan import Lan, usable
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "threads: worth a run with ThreadSanitizer")
     config.addinivalue_line("markers", "unsanitized: measures memory or speed of the real program")
 
 

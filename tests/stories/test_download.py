@@ -45,6 +45,7 @@ def test_stdout_is_the_final_path_alone(lan):
     assert path.samefile(bert / "film") and got.out.count("\n") == 1
 
 
+@pytest.mark.threads
 def test_a_tree_arrives_entry_by_entry(cable):
     anna, bert = cable.hosts
     tree = make_tree(anna / "tree")
@@ -162,6 +163,7 @@ def test_two_files_of_one_name_are_listed_and_not_guessed(lan):
     same(anna / "b" / "song", bert / "song")
 
 
+@pytest.mark.threads
 def test_one_file_on_two_peers_is_one_download(lan):
     anna, bert = lan.hosts
     carl = lan.add_host()
@@ -187,6 +189,7 @@ def test_several_names_in_one_command(lan):
         same(anna / name, bert / name)
 
 
+@pytest.mark.threads
 def test_both_at_once(cable):
     """Every peer is a server and a client: two downloads, one in each direction."""
     anna, bert = cable.hosts

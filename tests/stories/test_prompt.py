@@ -23,6 +23,7 @@ def leave(p):
     assert p.wait(seconds(5)) == 0
 
 
+@pytest.mark.threads
 def test_the_commands_of_the_seed(prompt):
     anna, bert, p = prompt
     p.type(f"download {anna.address} 5000 example.txt\r")

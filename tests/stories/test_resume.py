@@ -61,6 +61,7 @@ def test_client_killed_again_and_again(slow):
     same(film, bert / "film")
 
 
+@pytest.mark.threads
 def test_ctrl_c_says_incomplete_and_the_same_command_continues(slow):
     anna, bert = slow.hosts
     film, a = serve_film(anna)
@@ -73,6 +74,7 @@ def test_ctrl_c_says_incomplete_and_the_same_command_continues(slow):
     same(film, bert / "film")
 
 
+@pytest.mark.threads
 def test_a_tree_continues(slow):
     anna, bert = slow.hosts
     tree = make_tree(anna / "tree")
@@ -87,6 +89,7 @@ def test_a_tree_continues(slow):
     same_tree(tree, bert / "tree")
 
 
+@pytest.mark.threads
 def test_killed_server_comes_back_and_the_client_finishes(slow):
     anna, bert = slow.hosts
     film, a = serve_film(anna, options=["--port", 5000])
