@@ -17,6 +17,7 @@
 #define CORE_CONN_H
 
 #include "core/buf.h"
+#include "core/liveness.h"
 #include "core/tls.h"
 #include "proto/session.h"
 
@@ -24,7 +25,7 @@
 
 struct conn;
 
-enum { CONN_SMALL_MAX = 256 * 1024 };
+enum { CONN_SMALL_MAX = 256 * 1024, CONN_READ_BLOCK = 256 * 1024 };
 
 /* What all connections of one role on one loop share. The owner's; outlives its conns. */
 struct conn_env {
@@ -33,7 +34,8 @@ struct conn_env {
     struct pool *pool;            /* frames that arrive, and that conn_send_frame sends */
     char name[WIRE_NAME_LEN + 1]; /* our display name, for HELLO */
     uint16_t port;                /* where we listen, 0: nowhere; the owner sets it */
-    uint8_t *read_block;          /* READ_BLOCK bytes that all reads share */
+    uint8_t *read_block;          /* CONN_READ_BLOCK bytes that all reads share */
+    const struct patience *patience;
 };
 
 /* 0, -ENOMEM, ERR_TLS. id, pool and loop must outlive the env. */
@@ -44,7 +46,7 @@ void conn_env_set_name(struct conn_env *env, const char *name);
 void conn_env_clear(struct conn_env *env); /* takes a zeroed one; all its conns must be gone */
 
 struct conn_handler {
-    /* HELLO and AUTH went well on both sides. Below 0: close with this error. */
+    /* HELLO and AUTH went well on both sides. Below 0: close with this error. May be NULL. */
     int (*on_open)(struct conn *c);
     /* Every message from INFO_GET on, and ERROR that answers a request (req is not 0). m is good
      * until it returns. Below 0: close with this error. */
