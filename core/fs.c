@@ -216,6 +216,12 @@ int fs_unlink(int root, const char *path) {
     return err ? err : place_close(&p, unlinkat(p.dir, p.name, 0));
 }
 
+int fs_rmdir(int root, const char *path) {
+    struct place p;
+    int err = place_open(&p, root, path);
+    return err ? err : place_close(&p, unlinkat(p.dir, p.name, AT_REMOVEDIR));
+}
+
 /* The C library calls fchmodat2(2), or goes through O_PATH and /proc/self/fd before Linux 6.6, and
  * says EOPNOTSUPP for a symlink or when there is no /proc. */
 static int chmod_at(int dir, const char *name, mode_t mode) {

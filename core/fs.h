@@ -35,6 +35,7 @@ int fs_mkdir(int root, const char *path, mode_t mode);
 int fs_symlink(int root, const char *path, const char *target);
 ssize_t fs_readlink(int root, const char *path, char *out, size_t cap); /* -ENAMETOOLONG if cut */
 int fs_unlink(int root, const char *path);
+int fs_rmdir(int root, const char *path); /* -ENOTEMPTY or -EEXIST if it is not empty */
 int fs_chmod(int root, const char *path, mode_t mode);          /* never through a symlink */
 int fs_set_mtime(int root, const char *path, int64_t mtime_ns); /* of a symlink itself */
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/journal.h"
+#include "core/digest.h"
 #include "core/err.h"
 #include "core/fs.h"
+#include "proto/be.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 /*
  *   0  magic "LANYJRN1"            24  mnt_id u64      88  manifest id[32]
@@ -34,18 +35,6 @@ enum {
 /* Slots end before the largest offset of a file. */
 #define CHUNKS_MAX ((uint64_t)1 << 56)
 
-static void put_int(uint8_t *out, uint64_t value, unsigned len) {
-    for (unsigned i = 0; i < len; i++)
-        out[i] = (uint8_t)(value >> (8 * (len - 1 - i)));
-}
-
-static uint64_t get_int(const uint8_t *in, unsigned len) {
-    uint64_t value = 0;
-    for (unsigned i = 0; i < len; i++)
-        value = value << 8 | in[i];
-    return value;
-}
-
 void journal_header_put(uint8_t out[static JOURNAL_HEADER_LEN], const struct journal_header *h) {
     size_t path_len = strnlen(h->path, JOURNAL_PATH_MAX - 1);
 
@@ -53,30 +42,30 @@ void journal_header_put(uint8_t out[static JOURNAL_HEADER_LEN], const struct jou
     memcpy(out, magic, sizeof magic);
     out[AT_SHIFT] = WIRE_CHUNK_SHIFT;
     out[AT_FLAGS] = h->flags;
-    put_int(out + AT_PATH_LEN, path_len, 2);
-    put_int(out + AT_CHUNKS, h->chunks, 8);
-    put_int(out + AT_MNT_ID, h->mnt_id, 8);
-    put_int(out + AT_DEV, h->dev, 8);
-    memcpy(out + AT_BOOT_ID, h->boot_id, sizeof h->boot_id);
+    be_put(out + AT_PATH_LEN, path_len, 2);
+    be_put(out + AT_CHUNKS, h->chunks, 8);
+    be_put(out + AT_MNT_ID, h->here.mnt_id, 8);
+    be_put(out + AT_DEV, h->here.dev, 8);
+    memcpy(out + AT_BOOT_ID, h->here.boot_id, sizeof h->here.boot_id);
     memcpy(out + AT_ORIGIN, h->origin, sizeof h->origin);
     memcpy(out + AT_MANIFEST_ID, h->manifest_id, sizeof h->manifest_id);
     memcpy(out + AT_PATH, h->path, path_len);
-    put_int(out + AT_SUM, XXH3_64bits(out, AT_SUM), 8);
+    be_put(out + AT_SUM, digest_64(out, AT_SUM), 8);
 }
 
 int journal_header_get(struct journal_header *h, const uint8_t in[static JOURNAL_HEADER_LEN]) {
-    uint64_t path_len = get_int(in + AT_PATH_LEN, 2);
+    uint64_t path_len = be_get(in + AT_PATH_LEN, 2);
 
     if (memcmp(in, magic, sizeof magic) != 0 || in[AT_SHIFT] != WIRE_CHUNK_SHIFT ||
-        get_int(in + AT_SUM, 8) != XXH3_64bits(in, AT_SUM) || path_len >= JOURNAL_PATH_MAX)
+        be_get(in + AT_SUM, 8) != digest_64(in, AT_SUM) || path_len >= JOURNAL_PATH_MAX)
         return ERR_FORMAT;
 
     memset(h, 0, sizeof *h);
     h->flags = in[AT_FLAGS];
-    h->chunks = get_int(in + AT_CHUNKS, 8);
-    h->mnt_id = get_int(in + AT_MNT_ID, 8);
-    h->dev = get_int(in + AT_DEV, 8);
-    memcpy(h->boot_id, in + AT_BOOT_ID, sizeof h->boot_id);
+    h->chunks = be_get(in + AT_CHUNKS, 8);
+    h->here.mnt_id = be_get(in + AT_MNT_ID, 8);
+    h->here.dev = be_get(in + AT_DEV, 8);
+    memcpy(h->here.boot_id, in + AT_BOOT_ID, sizeof h->here.boot_id);
     memcpy(h->origin, in + AT_ORIGIN, sizeof h->origin);
     memcpy(h->manifest_id, in + AT_MANIFEST_ID, sizeof h->manifest_id);
     memcpy(h->path, in + AT_PATH, path_len);

@@ -16,6 +16,7 @@
 #ifndef CORE_JOURNAL_H
 #define CORE_JOURNAL_H
 
+#include "core/here.h"
 #include "proto/wire.h"
 
 enum { JOURNAL_HEADER_LEN = 4096, JOURNAL_PATH_MAX = 3072 };
@@ -30,8 +31,7 @@ struct journal_header {
     uint8_t flags; /* enum journal_flag */
     uint8_t manifest_id[WIRE_ID_LEN];
     uint8_t origin[WIRE_KEY_LEN]; /* key of the peer whose manifest it is */
-    uint8_t boot_id[16];          /* /proc/sys/kernel/random/boot_id */
-    uint64_t mnt_id, dev;         /* statx(2) stx_mnt_id and st_dev of the staging folder */
+    struct here here;             /* where the slots can be believed */
     uint64_t chunks;
     char path[JOURNAL_PATH_MAX]; /* what was asked for at the origin, cut if longer */
 };

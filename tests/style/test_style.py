@@ -40,7 +40,7 @@ OPENS = {
     "core/fs_remove.c": "the part of it that removes trees",
     "core/identity.c": "our own key in our own state folder",
     "core/trust.c": "known_peers in our own state folder",
-    "core/journal.c": "reads the boot id",
+    "core/here.c": "reads the boot id and the umask from /proc",
 }
 
 LONG = {}  # "file" or "file:function" -> why it may be longer

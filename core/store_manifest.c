@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * store_manifest -- a new manifest: carry slots over, make it current, sweep
+ *
+ *     manifest.new, journal.new      written; a crash leaves the old ones current
+ *     journal.new  -> journal        from here the new ones are: the journal names the manifest
+ *     manifest.new -> manifest       store_open does it if a crash came before
+ *     sweep                          as long as the journal has JOURNAL_SWEEP
+ *
+ * A slot of a file that changed becomes a candidate: its bytes are of the old version, which may be
+ * the same there. A slot and a candidate are carried over alone; the bytes stay where they are.
+ */
+#include "core/store_internal.h"
+
+#include "core/err.h"
+#include "core/fs.h"
+#include "core/walk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* --- trees ---------------------------------------------------------------------------------- */
+
+struct manifest_tree {
+    struct tree tree; /* first: the tree is the manifest_tree */
+    struct catalog_cursor cur;
+};
+
+static int next_in_manifest(struct tree *t) {
+    struct catalog_cursor *cur = &((struct manifest_tree *)t)->cur;
+    int rc = catalog_next(cur);
+    if (rc > 0) {
+        t->index = cur->index;
+        t->parent = cur->entry.parent;
+        t->is_dir = cur->entry.kind == WIRE_DIR;
+        t->name = cur->entry.name;
+    }
+    return rc;
+}
+
+static void manifest_tree_init(struct manifest_tree *t, const struct catalog *c) {
+    *t = (struct manifest_tree){.tree.next = next_in_manifest};
+    catalog_cursor_init(&t->cur, c);
+}
+
+struct disk_tree {
+    struct tree tree; /* first: the tree is the disk_tree */
+    struct walk *walk;
+    struct walk_entry entry;
+    uint32_t n;
+};
+
+static int next_on_disk(struct tree *t) {
+    struct disk_tree *d = (struct disk_tree *)t;
+    int rc = walk_next(d->walk, &d->entry);
+    if (rc > 0) {
+        t->index = d->n++;
+        t->parent = d->entry.parent;
+        t->is_dir = S_ISDIR(d->entry.st.st_mode);
+        t->name = (struct bytes){(const uint8_t *)d->entry.name, strlen(d->entry.name)};
+    }
+    return rc;
+}
+
+/* --- carry slots over ----------------------------------------------------------------------- */
+
+/* Digests that follow each other, on their way to disk in one write. */
+struct run {
+    int fd;
+    uint64_t first;
+    uint32_t n;
+    uint8_t digests[512 * WIRE_DIGEST_LEN];
+};
+
+static int run_flush(struct run *r) {
+    int rc = r->n ? journal_put(r->fd, r->first, r->n, r->digests) : 0;
+    r->n = 0;
+    return rc;
+}
+
+static int run_add(struct run *r, uint64_t slot, const uint8_t *digest) {
+    int rc = 0;
+    if (r->n == sizeof r->digests / WIRE_DIGEST_LEN || slot != r->first + r->n)
+        rc = run_flush(r);
+    if (r->n == 0)
+        r->first = slot;
+    memcpy(r->digests + (size_t)r->n++ * WIRE_DIGEST_LEN, digest, WIRE_DIGEST_LEN);
+    return rc;
+}
+
+struct carry {
+    struct manifest_tree from, to;
+    struct slots old;
+    struct run slots, candidates;
+    uint64_t to_chunks;
+    bool same_origin;
+};
+
+/* The file did not change: what is said of its bytes holds. */
+static bool is_kept(const struct carry *c) {
+    const struct manifest_entry *a = &c->from.cur.entry, *b = &c->to.cur.entry;
+    return c->same_origin && a->size == b->size && a->mtime_ns == b->mtime_ns &&
+           a->version == b->version;
+}
+
+static int carry_file(void *arg, bool matched) {
+    struct carry *c = arg;
+    const struct catalog_cursor *from = &c->from.cur, *to = &c->to.cur;
+    int rc = 0;
+    if (!matched || from->entry.kind != WIRE_FILE || to->entry.kind != WIRE_FILE)
+        return 0;
+    uint64_t a = manifest_chunks(&from->entry), b = manifest_chunks(&to->entry);
+    bool kept = is_kept(c);
+    for (uint64_t i = 0; !rc && i < a && i < b; i++) {
+        uint64_t was = from->first_chunk + i, is = to->first_chunk + i;
+        const uint8_t *slot, *old;
+        rc = slots_at(&c->old, was, &slot, &old);
+        if (rc || catalog_chunk_len(from, was) != catalog_chunk_len(to, is))
+            break;
+        if (slot && kept)
+            rc = run_add(&c->slots, is, slot);
+        else if (slot || old)
+            rc = run_add(&c->candidates, c->to_chunks + is, slot ? slot : old);
+    }
+    return rc;
+}
+
+static int carry_over(struct store *s, int journal, bool same_origin) {
+    struct carry *c = calloc(1, sizeof *c);
+    if (!c)
+        return -ENOMEM;
+    manifest_tree_init(&c->from, s->catalog);
+    manifest_tree_init(&c->to, s->incoming);
+    c->slots.fd = c->candidates.fd = journal;
+    c->to_chunks = catalog_totals(s->incoming)->chunks;
+    c->same_origin = same_origin;
+    int rc = slots_init(&c->old, s->journal, s->chunks, s->candidates);
+    if (!rc)
+        rc = store_merge(&c->from.tree, &c->to.tree, carry_file, c);
+    if (!rc)
+        rc = run_flush(&c->slots);
+    if (!rc)
+        rc = run_flush(&c->candidates);
+    slots_clear(&c->old);
+    catalog_cursor_clear(&c->from.cur);
+    catalog_cursor_clear(&c->to.cur);
+    free(c);
+    return rc;
+}
+
+/* --- sweep ---------------------------------------------------------------------------------- */
+
+struct sweep {
+    struct store *s;
+    struct disk_tree disk;
+    struct manifest_tree listed;
+    bool again; /* a folder could not be looked into, but can now */
+};
+
+static bool same_kind(mode_t mode, uint8_t kind) {
+    return (S_ISREG(mode) && kind == WIRE_FILE) || (S_ISDIR(mode) && kind == WIRE_DIR) ||
+           (S_ISLNK(mode) && kind == WIRE_SYMLINK);
+}
+
+static int sweep_entry(void *arg, bool matched) {
+    struct sweep *w = arg;
+    const struct walk_entry *e = &w->disk.entry;
+    if (w->disk.tree.index == 0)
+        return 0;
+    if (!matched || !same_kind(e->st.st_mode, w->listed.cur.entry.kind))
+        return fs_remove_tree(w->s->data, e->path);
+    if (!e->unreadable) /* modes that an interrupted commit has set already */
+        return 0;
+    w->again = true;
+    return fs_chmod(w->s->data, e->path, 0700);
+}
+
+static int sweep_once(struct store *s, bool *again) {
+    struct sweep w = {.s = s, .disk.tree.next = next_on_disk};
+    int rc = walk_new(&w.disk.walk, s->data, "", true, -1);
+    if (rc)
+        return rc;
+    manifest_tree_init(&w.listed, s->catalog);
+    rc = store_merge(&w.disk.tree, &w.listed.tree, sweep_entry, &w);
+    catalog_cursor_clear(&w.listed.cur);
+    walk_free(w.disk.walk);
+    *again = w.again;
+    return rc;
+}
+
+/* `data` itself may have been a folder and be a file now, or the other way round. */
+static int sweep_data(struct store *s, uint8_t kind) {
+    struct stat st;
+    int rc = fs_stat(s->staging, "data", &st);
+    if (rc || same_kind(st.st_mode, kind))
+        return rc == -ENOENT ? 0 : rc;
+    if (s->data >= 0)
+        close(s->data);
+    s->data = STORE_NONE;
+    return fs_remove_tree(s->staging, "data");
+}
+
+int store_sweep(struct store *s) {
+    struct catalog_cursor cur;
+    bool again = true;
+    catalog_cursor_init(&cur, s->catalog);
+    int rc = catalog_at(&cur, 0);
+    if (!rc)
+        rc = sweep_data(s, cur.entry.kind);
+    if (!rc && cur.entry.kind == WIRE_DIR)
+        rc = store_open_data(s);
+    catalog_cursor_clear(&cur);
+    while (!rc && s->data >= 0 && again)
+        rc = sweep_once(s, &again);
+    return rc ? rc : store_set_flags(s, 0, JOURNAL_SWEEP);
+}
+
+/* --- make it current ------------------------------------------------------------------------ */
+
+int store_manifest_begin(struct store *s) {
+    catalog_free(s->incoming);
+    s->incoming = NULL;
+    int rc = fs_remove_tree(s->staging, "manifest.new");
+    int fd = rc ? rc : fs_create(s->staging, "manifest.new", 0600);
+    if (fd < 0)
+        return store_error(s, fd);
+    rc = catalog_new(&s->incoming, fd);
+    if (rc)
+        close(fd);
+    return rc;
+}
+
+int store_manifest_page(struct store *s, const uint8_t *bytes, size_t len) {
+    return store_error(s, catalog_append(s->incoming, bytes, len));
+}
+
+/* What is in memory only is lost when the power goes; then the renames must not be all that is
+ * left of an earlier download. */
+static int sync_file(struct store *s, const char *name) {
+    int fd = fs_open_file(s->staging, name);
+    if (fd < 0)
+        return fd;
+    int rc = fdatasync(fd) < 0 ? -errno : 0;
+    close(fd);
+    return rc;
+}
+
+static int write_journal(struct store *s, int fd, const struct journal_header *h) {
+    bool same_origin = memcmp(h->origin, s->header.origin, WIRE_KEY_LEN) == 0;
+    int rc = store_lock(fd);
+    if (!rc)
+        rc = journal_write_header(fd, h);
+    if (rc || !s->catalog)
+        return rc;
+    rc = carry_over(s, fd, same_origin);
+    if (!rc)
+        rc = sync_file(s, "journal.new");
+    return rc ? rc : sync_file(s, "manifest.new");
+}
+
+static void new_header(struct store *s, struct journal_header *h, const uint8_t *origin) {
+    const struct catalog_totals *t = catalog_totals(s->incoming);
+    *h = (struct journal_header){.chunks = t->chunks, .here = s->header.here};
+    if (s->believed) /* else slots that are carried over wait to be checked still */
+        here_read(&h->here, s->staging);
+    h->flags = (uint8_t)(s->header.flags & JOURNAL_VERIFY_ALL);
+    if (s->catalog)
+        h->flags |= JOURNAL_SWEEP;
+    memcpy(h->manifest_id, t->id, WIRE_ID_LEN);
+    memcpy(h->origin, origin, WIRE_KEY_LEN);
+    strcpy(h->path, s->path);
+}
+
+static int switch_over(struct store *s, int journal, const struct journal_header *h) {
+    store_step("journal.new");
+    int rc = fs_rename_over(s->staging, "journal.new", s->staging, "journal");
+    if (rc)
+        return rc;
+    close(s->journal); /* ours is the one that has the name, and is locked */
+    s->journal = journal;
+    s->header = *h;
+    s->empty = false;
+    store_step("manifest.new");
+    return fs_rename_over(s->staging, "manifest.new", s->staging, "manifest");
+}
+
+/* From the journal's rename on, what is in memory must be the new one too, even if a later step
+ * fails. */
+static int make_current(struct store *s, const uint8_t *origin) {
+    struct journal_header h;
+    new_header(s, &h, origin);
+    int rc = fs_remove_tree(s->staging, "journal.new");
+    int fd = rc ? rc : fs_create(s->staging, "journal.new", 0600);
+    if (fd < 0)
+        return fd;
+    rc = write_journal(s, fd, &h);
+    if (!rc)
+        rc = switch_over(s, fd, &h);
+    if (s->journal != fd) {
+        close(fd);
+        return rc;
+    }
+    int adopted = store_adopt(s, s->incoming);
+    if (!adopted)
+        s->incoming = NULL;
+    return rc ? rc : adopted;
+}
+
+int store_manifest_end(struct store *s, const uint8_t id[static WIRE_ID_LEN],
+                       const uint8_t origin[static WIRE_KEY_LEN]) {
+    int rc = catalog_finish(s->incoming);
+    if (!rc && memcmp(catalog_totals(s->incoming)->id, id, WIRE_ID_LEN) != 0)
+        rc = -EINVAL;
+    if (!rc)
+        rc = make_current(s, origin);
+    catalog_free(s->incoming); /* NULL if it is current now */
+    s->incoming = NULL;
+    if (!rc && s->header.flags & JOURNAL_SWEEP) {
+        store_step("sweep");
+        rc = store_sweep(s);
+    }
+    return store_error(s, rc);
+}

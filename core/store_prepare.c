@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * store_prepare -- folders, empty files, sizes of large files; free space
+ *
+ * Files of one chunk are made when it arrives. A large file is made with its whole size, so that
+ * what is never written stays a hole.
+ */
+#include "core/store_internal.h"
+
+#include "core/err.h"
+#include "core/fs.h"
+
+#include <errno.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+/* Is it a file system where two of our names can mean one file (FAT, casefold, normalization)? */
+static int probe_names(struct store *s) {
+    static const char composed[] = "\xc3\xa9", decomposed[] = "e\xcc\x81"; /* twice e with acute */
+    struct stat st;
+    s->folds = !fs_stat(s->staging, "JOURNAL", &st);
+    if (s->folds)
+        return 0;
+    int fd = fs_create(s->staging, composed, 0600);
+    if (fd < 0 && fd != -EEXIST) /* it takes no such names: then there is nothing to mix up */
+        return store_is_refused(fd) ? 0 : fd;
+    if (fd >= 0)
+        close(fd);
+    s->folds = !fs_stat(s->staging, decomposed, &st);
+    return fs_unlink(s->staging, composed);
+}
+
+static int check_space(const struct store *s, uint64_t *missing) {
+    struct statvfs vfs;
+    if (fstatvfs(s->staging, &vfs) < 0)
+        return -errno;
+    uint64_t have = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+    *missing = s->need > have ? s->need - have : 0;
+    return *missing ? ERR_NO_SPACE : 0;
+}
+
+/* After EEXIST. 0: it is this entry, made by an earlier run; -EEXIST: another one. */
+static int is_ours(struct store *s, struct worker *w, bool folder) {
+    struct stat st;
+    int rc = worker_name_exists(s, w);
+    if (rc <= 0)
+        return rc ? rc : -EEXIST;
+    rc = worker_stat(s, w, &st);
+    if (rc)
+        return rc;
+    return (folder ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode)) ? 0 : -EEXIST;
+}
+
+static int make_folder(struct store *s, struct worker *w) {
+    const struct manifest_entry *e = &w->cur.entry;
+    bool works = store_mode_works(s, e);
+    int dir = worker_dir(s, w);
+    if (dir < 0)
+        return dir;
+    int rc = fs_mkdir(dir, w->name, works ? e->mode & 0777 : 0700);
+    if (rc == -EEXIST)
+        return is_ours(s, w, true);
+    if (!rc && w->cur.index == 0)
+        rc = store_open_data(s);
+    return rc;
+}
+
+/* Whole size, holes in it. What an older version had beyond is cut off. */
+static int set_size(struct store *s, struct worker *w, int fd) {
+    struct stat st;
+    uint64_t size = w->cur.entry.size;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if ((uint64_t)st.st_size == size)
+        return 0;
+    return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
+}
+
+static int close_file(int fd, int rc) {
+    if (close(fd) < 0 && !rc)
+        rc = -errno;
+    return rc;
+}
+
+static int make_large(struct store *s, struct worker *w) {
+    int dir = worker_dir(s, w);
+    int fd = dir < 0 ? dir : fs_create(dir, w->name, 0600);
+    if (fd == -EEXIST) {
+        fd = is_ours(s, w, false);
+        if (fd == 0)
+            fd = worker_file(s, w);
+    }
+    if (fd < 0)
+        return fd;
+    int rc = set_size(s, w, fd);
+    if (fd == w->file)
+        return rc;
+    return close_file(fd, rc);
+}
+
+static int make_empty(struct store *s, struct worker *w) {
+    const struct manifest_entry *e = &w->cur.entry;
+    bool works = store_mode_works(s, e);
+    int dir = worker_dir(s, w);
+    int fd = dir < 0 ? dir : fs_create(dir, w->name, works ? e->mode & 0777 : 0600);
+    if (fd == -EEXIST) {
+        fd = is_ours(s, w, false);
+        if (fd == 0)
+            fd = worker_file(s, w);
+        works = false; /* store_commit looks at mode and mtime */
+    }
+    if (fd < 0)
+        return fd;
+    int rc = close_file(fd, set_size(s, w, fd));
+    if (!rc && works) {
+        rc = store_lenient(fs_set_mtime(dir, w->name, e->mtime_ns));
+        bits_add(&s->settled, w->cur.index);
+    }
+    return rc;
+}
+
+/* It may be of another version, with another size. */
+static int cut_small(struct store *s, struct worker *w) {
+    int fd = worker_file(s, w);
+    if (fd == -ENOENT)
+        return 0;
+    return fd < 0 ? fd : close_file(fd, set_size(s, w, fd));
+}
+
+static int make_entry(struct store *s, struct worker *w) {
+    const struct manifest_entry *e = &w->cur.entry;
+    if (e->kind == WIRE_DIR)
+        return make_folder(s, w);
+    if (e->kind == WIRE_SYMLINK)
+        return 0; /* links are made last */
+    if (e->size == 0)
+        return make_empty(s, w);
+    if (manifest_chunks(e) > 1)
+        return make_large(s, w);
+    return s->resumed ? cut_small(s, w) : 0;
+}
+
+static int prepare_entry(struct store *s, struct worker *w, uint32_t index) {
+    int rc = catalog_at(&w->cur, index);
+    if (rc)
+        return rc;
+    if (index > 0 && bits_has(&s->skipped, w->cur.entry.parent)) {
+        bits_add(&s->skipped, index); /* with its folder */
+        return 0;
+    }
+    rc = make_entry(s, w);
+    if (!store_is_refused(rc))
+        return rc;
+    store_skip(s, index, rc);
+    return 0;
+}
+
+int store_prepare(struct store *s, uint64_t *missing) {
+    uint32_t n = catalog_totals(s->catalog)->entries;
+    struct worker *w = NULL;
+    *missing = 0;
+    int rc = check_space(s, missing);
+    if (!rc)
+        rc = probe_names(s);
+    if (!rc)
+        rc = worker_get(s, &w);
+    for (uint32_t i = 0; !rc && i < n; i++)
+        rc = store_stopped(s) ? ERR_STOPPED : prepare_entry(s, w, i);
+    worker_put(s, w);
+    s->resumed = true;
+    return store_error(s, rc);
+}

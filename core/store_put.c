@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * store_put -- one DATA frame to disk
+ *
+ *     every record is judged -> for each run of chunks that follow each other:
+ *         clear their slots (if they have any), write the data, write the slots
+ */
+#include "core/store_internal.h"
+
+#include "core/digest.h"
+#include "core/err.h"
+#include "core/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    PUT_SKIPPED = 1,
+    SYNC_EVERY = 8 << 20, /* bytes of one file: begin to bring them to disk, commit waits less */
+};
+
+struct put {
+    struct store *s;
+    struct worker *w;
+    const struct msg *m;
+    int *results;
+    const uint8_t *at; /* bytes of the record at hand */
+};
+
+/* --- judge ---------------------------------------------------------------------------------- */
+
+static int judge(struct put *p, const struct wire_record *r) {
+    uint8_t digest[WIRE_DIGEST_LEN];
+    if (r->kind == WIRE_RECORD_ERROR)
+        return WIRE_ERR(r->code);
+    if (r->chunk >= p->s->chunks)
+        return WIRE_ERR(WIRE_PROTOCOL);
+    if (r->len != catalog_chunk_len(&p->w->cur, r->chunk))
+        return WIRE_ERR(WIRE_PROTOCOL);
+    if (bits_has(&p->s->skipped, p->w->cur.index))
+        return PUT_SKIPPED;
+    if (r->kind == WIRE_RECORD_ZEROS)
+        digest_zeros(r->len, digest);
+    else
+        digest_chunk(p->at, r->len, digest);
+    return memcmp(digest, r->digest, sizeof digest) ? WIRE_ERR(WIRE_CORRUPT) : 0;
+}
+
+static void pass(struct put *p, const struct wire_record *r) {
+    if (r->kind == WIRE_RECORD_DATA)
+        p->at += r->len; /* wire_decode() has made sure that they are all there */
+}
+
+static int judge_all(struct put *p) {
+    p->at = p->m->data.data.at;
+    for (unsigned i = 0; i < p->m->data.n; i++) {
+        struct wire_record r = wire_record_at(p->m, i);
+        if (r.kind != WIRE_RECORD_ERROR && r.chunk < p->s->chunks) {
+            int rc = catalog_chunk(&p->w->cur, r.chunk);
+            if (rc)
+                return rc;
+        }
+        p->results[i] = judge(p, &r);
+        pass(p, &r);
+    }
+    return 0;
+}
+
+/* --- write ---------------------------------------------------------------------------------- */
+
+/* An earlier run, or an older version, may have left the file: it begins anew. */
+static int create_small(struct store *s, struct worker *w, mode_t mode) {
+    int dir = worker_dir(s, w);
+    int fd = dir < 0 ? dir : fs_create(dir, w->name, mode);
+    if (fd != -EEXIST)
+        return fd;
+    int rc = worker_name_exists(s, w);
+    if (rc <= 0)
+        return rc ? rc : -EEXIST;
+    rc = fs_unlink(dir, w->name);
+    return rc ? rc : fs_create(dir, w->name, mode);
+}
+
+/* A file of one chunk. data NULL: zeros. */
+static int put_small(struct store *s, struct worker *w, const uint8_t *data, uint32_t len) {
+    const struct manifest_entry *e = &w->cur.entry;
+    bool works = store_mode_works(s, e);
+    int fd = create_small(s, w, works ? e->mode & 0777 : 0600);
+    if (store_is_refused(fd)) {
+        store_skip(s, w->cur.index, fd);
+        return PUT_SKIPPED;
+    }
+    if (fd < 0)
+        return fd;
+    int rc = data ? fs_pwrite_all(fd, data, len, 0) : 0;
+    if (!data && ftruncate(fd, len) < 0)
+        rc = -errno;
+    if (close(fd) < 0 && !rc) /* NFS tells of a full disk here */
+        rc = -errno;
+    if (rc || !works)
+        return rc;
+    rc = store_lenient(fs_set_mtime(worker_dir(s, w), w->name, e->mtime_ns));
+    bits_add(&s->settled, w->cur.index);
+    return rc;
+}
+
+/* Whatever was there before reads as zeros afterwards; a hole stays one. */
+static int put_zeros(int fd, uint64_t offset, uint32_t len) {
+    static const uint8_t zeros[64 * 1024];
+    if (store_is_hole(fd, offset, len) ||
+        !fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, len))
+        return 0;
+    if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL)
+        return -errno;
+    int rc = 0;
+    while (!rc && len > 0) {
+        uint32_t some = len < sizeof zeros ? len : (uint32_t)sizeof zeros;
+        rc = fs_pwrite_all(fd, zeros, some, offset);
+        offset += some;
+        len -= some;
+    }
+    return rc;
+}
+
+static int put_large(struct store *s, struct worker *w, const struct wire_record *r,
+                     const uint8_t *data) {
+    uint64_t offset = (r->chunk - w->cur.first_chunk) << WIRE_CHUNK_SHIFT;
+    int fd = worker_file(s, w);
+    if (fd < 0)
+        return fd;
+    int rc = data ? fs_pwrite_all(fd, data, r->len, offset) : put_zeros(fd, offset, r->len);
+    w->unsynced += data ? r->len : 0;
+    if (!rc && w->unsynced >= SYNC_EVERY) {
+        sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a hint: errors show at commit */
+        w->unsynced = 0;
+    }
+    return rc;
+}
+
+static int put_record(struct put *p, const struct wire_record *r) {
+    const uint8_t *data = r->kind == WIRE_RECORD_DATA ? p->at : NULL;
+    int rc = catalog_chunk(&p->w->cur, r->chunk);
+    if (rc)
+        return rc;
+    if (manifest_chunks(&p->w->cur.entry) == 1)
+        return put_small(p->s, p->w, data, r->len);
+    return put_large(p->s, p->w, r, data);
+}
+
+/* --- runs ----------------------------------------------------------------------------------- */
+
+/* How many records from i on are to be written and have chunks that follow each other. */
+static unsigned run_length(const struct put *p, unsigned i) {
+    uint64_t first = wire_record_at(p->m, i).chunk;
+    unsigned n = 0;
+    while (i + n < p->m->data.n && p->results[i + n] == 0 &&
+           wire_record_at(p->m, i + n).chunk == first + n)
+        n++;
+    return n;
+}
+
+/* A slot stays all-zero, absent, where the entry turned out to be one to skip. */
+static int put_run(struct put *p, unsigned first, unsigned n) {
+    uint8_t slots[WIRE_RECORDS_MAX * WIRE_DIGEST_LEN] = {0};
+    uint64_t chunk = wire_record_at(p->m, first).chunk;
+    int rc = store_forget(p->s, chunk, n);
+    for (unsigned i = 0; rc >= 0 && i < n; i++) {
+        struct wire_record r = wire_record_at(p->m, first + i);
+        rc = put_record(p, &r);
+        pass(p, &r);
+        if (rc == 0)
+            memcpy(slots + (size_t)i * WIRE_DIGEST_LEN, r.digest, WIRE_DIGEST_LEN);
+        p->results[first + i] = rc;
+    }
+    return rc < 0 ? rc : journal_put(p->s->journal, chunk, n, slots);
+}
+
+static int put_all(struct put *p) {
+    int rc = 0;
+    p->at = p->m->data.data.at;
+    for (unsigned i = 0; !rc && i < p->m->data.n;) {
+        unsigned n = run_length(p, i);
+        if (n > 0) {
+            rc = put_run(p, i, n);
+            i += n;
+        } else {
+            struct wire_record r = wire_record_at(p->m, i++);
+            pass(p, &r);
+        }
+    }
+    return rc;
+}
+
+int store_put(struct store *s, const struct msg *m, int *results) {
+    struct put p = {.s = s, .m = m, .results = results};
+    int rc = worker_get(s, &p.w);
+    if (rc)
+        return rc;
+    rc = judge_all(&p);
+    if (!rc)
+        rc = put_all(&p);
+    worker_put(s, p.w);
+    return store_error(s, rc);
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * store_slots -- which chunks are here, and whether that is believed
+ *
+ * A slot is written after its chunk, and cleared before its chunk is written again: so a slot is
+ * right as long as the page cache is the one that both went through. If it is another one (a boot,
+ * a mount, an error of the disk in between), every chunk is read again before it counts, and until
+ * the last one was, the journal goes on saying where it was written.
+ */
+#include "core/store_internal.h"
+
+#include "core/digest.h"
+#include "core/err.h"
+#include "core/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BLOCK = 4096 };
+
+bool digest_is_absent(const uint8_t digest[static WIRE_DIGEST_LEN]) {
+    static const uint8_t absent[WIRE_DIGEST_LEN];
+    return memcmp(digest, absent, sizeof absent) == 0;
+}
+
+/* --- a window on the journal ---------------------------------------------------------------- */
+
+int slots_init(struct slots *w, int fd, uint64_t chunks, bool candidates) {
+    *w = (struct slots){.fd = fd, .chunks = chunks, .candidates = candidates};
+    w->digests = calloc(2 * STORE_WINDOW, WIRE_DIGEST_LEN);
+    if (!w->digests)
+        return -ENOMEM;
+    w->old = w->digests + STORE_WINDOW * WIRE_DIGEST_LEN;
+    return 0;
+}
+
+void slots_clear(struct slots *w) { free(w->digests); }
+
+static const uint8_t *present(const uint8_t *digest) {
+    return digest_is_absent(digest) ? NULL : digest;
+}
+
+int slots_at(struct slots *w, uint64_t chunk, const uint8_t **slot, const uint8_t **old) {
+    if (chunk < w->first || chunk - w->first >= w->n) {
+        uint64_t left = w->chunks - chunk;
+        w->first = chunk;
+        w->n = left < STORE_WINDOW ? (uint32_t)left : STORE_WINDOW;
+        int rc = journal_get(w->fd, chunk, w->n, w->digests);
+        if (!rc && w->candidates)
+            rc = journal_get(w->fd, w->chunks + chunk, w->n, w->old);
+        if (rc) {
+            w->n = 0;
+            return rc;
+        }
+    }
+    size_t at = (size_t)(chunk - w->first) * WIRE_DIGEST_LEN;
+    *slot = present(w->digests + at);
+    *old = present(w->old + at);
+    return 0;
+}
+
+/* --- belief --------------------------------------------------------------------------------- */
+
+/* Everything on disk was read again, or written by us: from here on the slots are believed. Needs
+ * the lock. */
+static int believe_all(struct store *s) {
+    s->believed = true;
+    if (s->failed) /* in this run: the next one shall look again */
+        return 0;
+    here_read(&s->header.here, s->staging);
+    s->header.flags &= (uint8_t)~JOURNAL_VERIFY_ALL;
+    return journal_write_header(s->journal, &s->header);
+}
+
+/* Of this chunk we know now. */
+static int settle_chunk(struct store *s, uint64_t chunk) {
+    int rc = 0;
+    if (!bits_remove(&s->unchecked, chunk))
+        return 0;
+    pthread_mutex_lock(&s->lock);
+    if (--s->n_unchecked == 0)
+        rc = believe_all(s);
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+static int clear_slots(struct store *s, uint64_t first, uint32_t n) {
+    uint8_t digests[WIRE_RECORDS_MAX * WIRE_DIGEST_LEN];
+    int rc = journal_get(s->journal, first, n, digests);
+    for (size_t i = 0; !rc && i < (size_t)n * WIRE_DIGEST_LEN; i++)
+        if (digests[i]) {
+            memset(digests, 0, (size_t)n * WIRE_DIGEST_LEN);
+            return journal_put(s->journal, first, n, digests);
+        }
+    return rc;
+}
+
+int store_forget(struct store *s, uint64_t first, uint32_t n) {
+    int rc = 0;
+    while (!rc && n > 0) {
+        uint32_t some = n < WIRE_RECORDS_MAX ? n : WIRE_RECORDS_MAX;
+        rc = clear_slots(s, first, some);
+        if (!rc && s->candidates)
+            rc = clear_slots(s, s->chunks + first, some);
+        for (uint32_t i = 0; !rc && i < some; i++)
+            rc = settle_chunk(s, first + i);
+        first += some;
+        n -= some;
+    }
+    return rc;
+}
+
+/* --- load ----------------------------------------------------------------------------------- */
+
+struct load {
+    struct store *s;
+    struct worker *w;
+    struct slots slots;
+    struct plan *plan;
+    bool looked;    /* at the file of the entry at hand */
+    uint64_t found; /* its size; 0 if there is no such file */
+};
+
+static int look_at_file(struct load *l) {
+    struct stat st;
+    int rc = l->looked ? 0 : worker_stat(l->s, l->w, &st);
+    if (l->looked)
+        return 0;
+    l->looked = true;
+    l->found = !rc && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+    return rc == -ENOENT || rc == -ENOTDIR || rc == -ELOOP ? 0 : rc;
+}
+
+/* 1: the chunk is here in some state; 0: absent. */
+static int load_chunk(struct load *l, uint64_t chunk, uint64_t end) {
+    struct store *s = l->s;
+    const uint8_t *slot, *old;
+    int rc = slots_at(&l->slots, chunk, &slot, &old);
+    if (rc || (!slot && !old))
+        return rc;
+    rc = look_at_file(l);
+    if (rc)
+        return rc;
+    if (l->found < end) /* somebody removed or cut the file */
+        return store_forget(s, chunk, 1);
+    plan_set(l->plan, chunk, !slot ? PLAN_SUSPECT : s->believed ? PLAN_HAVE : PLAN_CHECK);
+    if (!s->believed) {
+        bits_add(&s->unchecked, chunk);
+        s->n_unchecked++;
+    }
+    return 1;
+}
+
+static int load_entry(struct load *l) {
+    const struct manifest_entry *e = &l->w->cur.entry;
+    uint64_t n = manifest_chunks(e), absent = 0;
+    l->looked = false;
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t chunk = l->w->cur.first_chunk + i;
+        uint32_t len = catalog_chunk_len(&l->w->cur, chunk);
+        int rc = load_chunk(l, chunk, (i << WIRE_CHUNK_SHIFT) + len);
+        if (rc < 0)
+            return rc;
+        absent += rc ? 0 : len;
+    }
+    if (e->kind == WIRE_DIR && !l->s->resumed)
+        absent = BLOCK;
+    if (!(e->flags & MANIFEST_SPARSE)) /* how much of it is holes, nobody knows */
+        l->s->need += (absent + BLOCK - 1) / BLOCK * BLOCK;
+    return 0;
+}
+
+static int load_all(struct load *l) {
+    uint32_t n = catalog_totals(l->s->catalog)->entries;
+    int rc = 0;
+    for (uint32_t i = 0; !rc && i < n; i++) {
+        rc = catalog_at(&l->w->cur, i);
+        if (!rc)
+            rc = load_entry(l);
+        if (!rc && store_stopped(l->s))
+            rc = ERR_STOPPED;
+    }
+    return rc;
+}
+
+int store_load(struct store *s, struct plan *plan) {
+    struct load l = {.s = s, .plan = plan};
+    int rc = store_open_data(s);
+    s->need = s->n_unchecked = 0;
+    bits_clear(&s->unchecked);
+    if (!rc && !s->believed)
+        rc = bits_init(&s->unchecked, s->chunks);
+    if (!rc)
+        rc = slots_init(&l.slots, s->journal, s->chunks, s->candidates);
+    if (!rc)
+        rc = worker_get(s, &l.w);
+    if (!rc)
+        rc = load_all(&l);
+    if (!rc && !s->believed && s->n_unchecked == 0)
+        rc = believe_all(s);
+    worker_put(s, l.w);
+    slots_clear(&l.slots);
+    return store_error(s, rc);
+}
+
+/* --- check, compare ------------------------------------------------------------------------- */
+
+bool store_is_hole(int fd, uint64_t offset, uint64_t len) {
+    off_t data = lseek(fd, (off_t)offset, SEEK_DATA);
+    if (data < 0)
+        return errno == ENXIO; /* other errors: it cannot tell */
+    return (uint64_t)data >= offset + len;
+}
+
+/* Digest of the chunk as it is on disk; -ENODATA if the file ends before it does. */
+static int read_chunk(struct store *s, struct worker *w, int fd, uint64_t chunk, uint8_t *digest) {
+    uint64_t offset = (chunk - w->cur.first_chunk) << WIRE_CHUNK_SHIFT;
+    uint32_t len = catalog_chunk_len(&w->cur, chunk);
+    struct stat st;
+    int rc = worker_buffer(w);
+    if (rc)
+        return rc;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if ((uint64_t)st.st_size < offset + len)
+        return -ENODATA;
+    if (store_is_hole(fd, offset, len)) {
+        digest_zeros(len, digest);
+        return 0;
+    }
+    if (s->unclean) /* after a failed write the page cache may be better than the disk */
+        posix_fadvise(fd, (off_t)offset, len, POSIX_FADV_DONTNEED);
+    rc = fs_pread_all(fd, w->chunk, len, offset);
+    if (!rc)
+        digest_chunk(w->chunk, len, digest);
+    return rc;
+}
+
+/* 1: the chunk on disk has this digest; 0: it has not, or cannot be read. */
+static int chunk_is(struct store *s, struct worker *w, uint64_t chunk, const uint8_t *digest) {
+    uint8_t found[WIRE_DIGEST_LEN];
+    int rc = catalog_chunk(&w->cur, chunk);
+    if (rc)
+        return rc;
+    int fd = worker_file(s, w);
+    rc = fd < 0 ? fd : read_chunk(s, w, fd, chunk, found);
+    worker_done(w, fd);
+    if (rc == 0)
+        return memcmp(found, digest, sizeof found) == 0;
+    if (rc == -EIO)
+        store_error(s, rc); /* fetched anew, it will be written elsewhere or fail then */
+    return rc == -EIO || rc == -ENODATA || rc == -ENOENT || rc == -ENOTDIR || rc == -EINVAL ||
+                   rc == -ELOOP
+               ? 0
+               : rc;
+}
+
+static int check_chunk(struct store *s, struct worker *w, uint64_t chunk, bool *ok) {
+    uint8_t slot[WIRE_DIGEST_LEN];
+    int rc = journal_get(s->journal, chunk, 1, slot);
+    if (!rc)
+        rc = digest_is_absent(slot) ? 0 : chunk_is(s, w, chunk, slot);
+    if (rc < 0)
+        return rc;
+    *ok = rc;
+    return *ok ? settle_chunk(s, chunk) : store_forget(s, chunk, 1);
+}
+
+int store_check(struct store *s, uint64_t first, uint32_t n, bool *ok) {
+    struct worker *w;
+    int rc = worker_get(s, &w);
+    if (rc)
+        return rc;
+    for (uint32_t i = 0; !rc && i < n; i++)
+        rc = store_stopped(s) ? ERR_STOPPED : check_chunk(s, w, first + i, &ok[i]);
+    worker_put(s, w);
+    return store_error(s, rc);
+}
+
+/* What is here of the chunk: its slot, else its candidate, else all-zero. */
+static int get_either(struct store *s, uint64_t chunk, uint8_t *digest, bool *candidate) {
+    int rc = journal_get(s->journal, chunk, 1, digest);
+    *candidate = !rc && s->candidates && digest_is_absent(digest);
+    return *candidate ? journal_get(s->journal, s->chunks + chunk, 1, digest) : rc;
+}
+
+static int compare_chunk(struct store *s, struct worker *w, uint64_t chunk, const uint8_t *digest,
+                         bool *same) {
+    uint8_t here[WIRE_DIGEST_LEN];
+    bool candidate;
+    int rc = get_either(s, chunk, here, &candidate);
+    *same = false;
+    if (rc || digest_is_absent(digest)) /* the source cannot say */
+        return rc;
+    if (memcmp(here, digest, sizeof here) != 0)
+        return store_forget(s, chunk, 1);
+    rc = candidate && bits_has(&s->unchecked, chunk) ? chunk_is(s, w, chunk, digest) : 1;
+    if (rc == 0)
+        return store_forget(s, chunk, 1);
+    if (rc > 0 && candidate) {
+        rc = journal_put(s->journal, chunk, 1, digest);
+        if (!rc)
+            rc = settle_chunk(s, chunk);
+    }
+    *same = rc >= 0;
+    return rc < 0 ? rc : 0;
+}
+
+int store_compare(struct store *s, uint64_t first, uint32_t n, const uint8_t *digests, bool *same) {
+    struct worker *w;
+    int rc = worker_get(s, &w);
+    if (rc)
+        return rc;
+    for (uint32_t i = 0; !rc && i < n; i++)
+        rc = compare_chunk(s, w, first + i, digests + (size_t)i * WIRE_DIGEST_LEN, &same[i]);
+    worker_put(s, w);
+    return store_error(s, rc);
+}
