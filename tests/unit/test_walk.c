@@ -304,6 +304,57 @@ static void many_waiting_folders(void **state) {
     walk_free(w);
 }
 
+static bool ends_with_x(void *arg, const char *name) {
+    ++*(unsigned *)arg;
+    return name[strlen(name) - 1] == 'x';
+}
+
+/* Folders are entered whether their own name is wanted or not. */
+static void only_wanted_names(void **state) {
+    static const char *const expected[] = {"", "ax", "d/ex", "d/ex/fx", "d/g/x"};
+    unsigned asked = 0;
+    struct walk *w;
+    struct walk_entry e;
+    scratch_file(&s, "ax", "");
+    scratch_file(&s, "b", "");
+    scratch_dir(&s, "d");
+    scratch_dir(&s, "d/ex");
+    scratch_dir(&s, "d/g");
+    scratch_file(&s, "d/ex/fx", "");
+    scratch_link(&s, "d/g/x", "nowhere");
+    scratch_link(&s, "d/g/y", "nowhere");
+    assert_int_equal(walk_new(&w, s.fd, "", false, -1), 0);
+    walk_only(w, ends_with_x, &asked);
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        assert_int_equal(walk_next(w, &e), 1);
+        assert_string_equal(e.path, expected[i]);
+    }
+    assert_int_equal(walk_next(w, &e), 0);
+    assert_true(asked >= 8);
+    assert_int_equal(walk_counts(w).failed, 0);
+    walk_free(w);
+}
+
+static void dropped_entries_give_their_number_back(void **state) {
+    struct walk *w;
+    struct walk_entry e;
+    scratch_file(&s, "a", "");
+    scratch_dir(&s, "b");
+    scratch_file(&s, "b/c", "");
+    assert_int_equal(walk_new(&w, s.fd, "", false, -1), 0);
+    assert_int_equal(walk_next(w, &e), 1);
+    assert_int_equal(walk_next(w, &e), 1);
+    assert_string_equal(e.path, "a");
+    walk_drop(w);
+    assert_int_equal(walk_next(w, &e), 1);
+    assert_string_equal(e.path, "b");
+    assert_int_equal(walk_next(w, &e), 1);
+    assert_string_equal(e.path, "b/c");
+    assert_int_equal(e.parent, 1); /* 2 if "a" still counted */
+    assert_int_equal(walk_counts(w).failed, 1);
+    walk_free(w);
+}
+
 int main(void) {
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -312,6 +363,7 @@ int main(void) {
         test(unreadable_folders_say_so), test(what_vanishes_is_counted),
         test(swapped_for_a_link),        test(too_deep_is_counted),
         test(too_long_is_counted),       test(many_waiting_folders),
+        test(only_wanted_names),         test(dropped_entries_give_their_number_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
