@@ -7,7 +7,7 @@
  * Races all addresses, DIAL_STAGGER_MS apart, global before link-local, in the order given
  * otherwise; the first whose HELLO and AUTH are done wins, the others are closed. If a key is
  * wanted, an address where another key answers counts as failed (ERR_KEY_OTHER). Host names are
- * resolved (uv_getaddrinfo).
+ * resolved (uv_getaddrinfo). Gives up after 10 s.
  */
 #ifndef CORE_DIAL_H
 #define CORE_DIAL_H
@@ -29,12 +29,14 @@ struct dial;
 struct dial_handler {
     /* Exactly once, unless dial_stop came first; the dial is gone after it. conn: open, its handler
      * and owner to be set by conn_set_handler before this returns. why: the error of the most
-     * telling address. */
+     * telling address; text: that address, and what it said. */
     void (*on_done)(void *owner, int why, const char *text, struct conn *c);
 };
 
 int dial_start(struct dial **d, const struct conn_env *env, const struct endpoint *to,
                const struct dial_handler *h, void *owner);
-void dial_stop(struct dial *d); /* takes NULL; no callback follows */
+/* Takes NULL; no callback follows. What was dialled closes in the background (1 s at most): env
+ * must live until the loop has nothing left to do. The same holds after on_done. */
+void dial_stop(struct dial *d);
 
 #endif
