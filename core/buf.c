@@ -8,8 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Whole pages of any size in use (up to 64 KiB): trimming one buffer never touches its neighbour.
- */
+/* Whole pages of any size in use (up to 64 KiB): trimming one buffer leaves its neighbour alone. */
 enum { PAGE = 64 * 1024, STRIDE = (WIRE_FRAME_MAX + PAGE - 1) / PAGE * PAGE };
 
 int pool_init(struct pool *p, unsigned n) {

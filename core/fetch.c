@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICK_MS = 100, YOUNG_NS = 2000000000 };
+enum { TICK_MS = 100, WALK_MS = 2000, YOUNG_NS = 2000000000 };
 
 /* ---- jobs ---- */
 
@@ -131,7 +131,10 @@ void fetch_say(struct fetch *f, struct fetch_event e) {
 void fetch_progress(struct fetch *f) { f->last_progress_ms = uv_now(f->env->loop); }
 
 static void check_stall(struct fetch *f, uint64_t now) {
-    if (f->n_jobs)
+    bool waits_for_walk =
+        f->phase == FETCH_OPENING && f->current->conn && now - f->opening_at_ms > WALK_MS;
+
+    if (f->n_jobs || waits_for_walk)
         fetch_progress(f);
     else if (now - f->last_progress_ms > f->timeout_ms)
         fetch_end(f, ERR_STALLED,
@@ -194,6 +197,11 @@ static void run_young(struct fetch_job *job) {
     job->err = err;
 }
 
+static void doubt(struct fetch *f, uint64_t chunk) {
+    if (plan_get(&f->plan, chunk) == PLAN_HAVE)
+        plan_set(&f->plan, chunk, PLAN_SUSPECT);
+}
+
 static void young_done(struct fetch_job *job) {
     struct young_job *young = (struct young_job *)job;
     struct fetch *f = job->f;
@@ -201,7 +209,7 @@ static void young_done(struct fetch_job *job) {
     f->young_checked = true;
     for (size_t i = 0; i < young->n && f->phase == FETCH_RUNNING; i++)
         for (uint64_t k = 0; k < young->ranges[i].n; k++)
-            fetch_doubt(f, young->ranges[i].first + k);
+            doubt(f, young->ranges[i].first + k);
     free(young->ranges);
     if (job->err < 0)
         fetch_end(f, job->err, "%s: %s", f->name, err_text(job->err));

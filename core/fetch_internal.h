@@ -98,7 +98,8 @@ struct fetch {
     unsigned n_bad;
 
     uint64_t have_bytes, fetched;
-    uint64_t last_progress_ms, last_event_ms;
+    uint64_t last_progress_ms;
+    uint64_t opening_at_ms; /* OPEN was sent */
 
     /* how it ended */
     int why;
@@ -121,8 +122,7 @@ struct fetch_job {
 /* Starts a job that the caller allocated; done() frees it. On failure it is the caller's still. */
 int fetch_job_start(struct fetch *f, struct fetch_job *job);
 
-/* Ends the fetch: 0 or 1 committed, below 0 not. The first call counts. `format` makes result.text.
- */
+/* Ends the fetch: 0 or 1 committed, below 0 not. The first call counts. Makes result.text. */
 void fetch_end(struct fetch *f, int why, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -152,7 +152,6 @@ const char *source_peer(const struct source *s); /* its name for messages, escap
 
 /* Asks, checks and compares whatever can be now; ends the phase when nothing is left. */
 void fetch_pump(struct fetch *f);
-void fetch_doubt(struct fetch *f, uint64_t chunk); /* HAVE becomes SUSPECT */
 int fetch_on_data(struct source *s, const struct msg *m);
 int fetch_on_digest(struct source *s, const struct msg *m);
 

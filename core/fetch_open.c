@@ -20,6 +20,7 @@ void fetch_open(struct fetch *f) {
         f->phase = FETCH_OPENING;
     s->open = false;
     s->open_req = source_next_req(s);
+    f->opening_at_ms = uv_now(f->env->loop);
     m.req = s->open_req;
     m.open.path = (struct bytes){(const uint8_t *)s->spec.path, strlen(s->spec.path)};
     err = conn_send(s->conn, &m);
@@ -48,7 +49,6 @@ int fetch_on_opened(struct source *s, const struct msg *m) {
         return WIRE_ERR(WIRE_UNSUPPORTED);
     if (m->opened.length > MANIFEST_LEN_MAX)
         return WIRE_ERR(WIRE_LIMIT);
-    fetch_progress(f);
     s->open = true;
     memcpy(f->id, m->opened.id, WIRE_ID_LEN);
     memcpy(f->origin, conn_key(s->conn), WIRE_KEY_LEN);

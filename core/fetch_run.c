@@ -7,6 +7,7 @@
 #include "proto/name.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,13 +20,6 @@ static uint32_t chunk_len(struct fetch *f, uint64_t chunk) {
 static void now_here(struct fetch *f, uint64_t chunk) {
     plan_set(&f->plan, chunk, PLAN_HAVE);
     f->have_bytes += chunk_len(f, chunk);
-}
-
-void fetch_doubt(struct fetch *f, uint64_t chunk) {
-    if (plan_get(&f->plan, chunk) != PLAN_HAVE)
-        return;
-    plan_set(&f->plan, chunk, PLAN_SUSPECT);
-    f->have_bytes -= chunk_len(f, chunk);
 }
 
 static void end_with_disk_error(struct fetch *f, int err) {
@@ -60,7 +54,7 @@ static void run_put(struct fetch_job *job) {
 /* A chunk that arrived damaged: again, but not for ever. */
 static void on_corrupt(struct source *s, uint64_t chunk) {
     struct fetch *f = s->f;
-    char path[PATH_MAX_LEN + 1];
+    char path[PATH_MAX_LEN + 1], shown[sizeof f->path];
     unsigned i = 0;
 
     while (i < f->n_bad && f->bad[i].chunk != chunk)
@@ -69,13 +63,14 @@ static void on_corrupt(struct source *s, uint64_t chunk) {
         f->bad[f->n_bad++] = (struct bad_chunk){.chunk = chunk};
     plan_set(&f->plan, chunk, PLAN_ABSENT);
     store_chunk_path(f->store, chunk, path);
-    log_warn("%s: chunk %llu of %s/%s arrived damaged", source_peer(s), (unsigned long long)chunk,
-             f->name, path);
+    snprintf(shown, sizeof shown, "%s%s%s", f->name, path[0] ? "/" : "", path);
+    log_warn("%s: chunk %llu of %s arrived damaged", source_peer(s), (unsigned long long)chunk,
+             shown);
     if (i == FETCH_BAD_MAX || ++f->bad[i].times >= FETCH_BAD_TIMES)
         fetch_end(f, ERR_CORRUPT,
-                  "%s sends damaged data: chunk %llu of %s/%s was wrong %d times. Check the memory "
+                  "%s sends damaged data: chunk %llu of %s was wrong %d times. Check the memory "
                   "and the network card of both machines, then run the same command again",
-                  source_peer(s), (unsigned long long)chunk, f->name, path, FETCH_BAD_TIMES);
+                  source_peer(s), (unsigned long long)chunk, shown, FETCH_BAD_TIMES);
 }
 
 /* The source cannot give this chunk. */
@@ -115,16 +110,17 @@ static void free_put(struct put_job *put) {
     free(put);
 }
 
+/* What was written counts also when the fetch is at its end, or opens another version. */
 static void put_done(struct fetch_job *job) {
     struct put_job *put = (struct put_job *)job;
     struct fetch *f = job->f;
 
-    for (unsigned i = 0; i < put->m.data.n && f->phase == FETCH_RUNNING; i++) {
+    for (unsigned i = 0; i < put->m.data.n; i++) {
         struct wire_record r = wire_record_at(&put->m, i);
 
         if (job->err < 0)
             plan_set(&f->plan, r.chunk, PLAN_ABSENT);
-        else
+        else if (put->results[i] == 0 || f->phase == FETCH_RUNNING)
             on_record(put->source, &r, put->results[i]);
     }
     if (job->err < 0)
@@ -134,8 +130,7 @@ static void put_done(struct fetch_job *job) {
     fetch_pump(f);
 }
 
-/* Keeps the frame's memory beyond on_message: the pool buffer itself, or a copy of a small frame.
- */
+/* Keeps the frame beyond on_message: the pool buffer itself, or a copy of a small frame. */
 static int keep_frame(struct put_job *put, struct conn *c, const struct msg *m) {
     size_t records_len = m->data.records.len, data_len = m->data.data.len;
 
@@ -255,12 +250,17 @@ static void run_check(struct fetch_job *job) {
     job->err = store_check(job->f->store, check->first, check->n, check->ok);
 }
 
+/* Chunks that the last look doubted were counted when they arrived. */
 static void settle(struct fetch *f, const struct check_job *check) {
     for (uint32_t i = 0; i < check->n; i++) {
-        if (check->ok[i])
-            now_here(f, check->first + i);
+        uint64_t chunk = check->first + i;
+
+        if (check->ok[i] && !f->young_checked)
+            now_here(f, chunk);
         else
-            plan_set(&f->plan, check->first + i, PLAN_ABSENT);
+            plan_set(&f->plan, chunk, check->ok[i] ? PLAN_HAVE : PLAN_ABSENT);
+        if (!check->ok[i] && f->young_checked)
+            f->have_bytes -= chunk_len(f, chunk);
     }
 }
 

@@ -51,6 +51,21 @@ static void forget(struct source *s) {
         f->digests_left = 0;
 }
 
+/* Dialling again would bring the same. */
+static bool is_final(int why) {
+    switch (why) {
+    case WIRE_ERR(WIRE_PROTOCOL):
+    case WIRE_ERR(WIRE_VERSION):
+    case WIRE_ERR(WIRE_AUTH_REQUIRED):
+    case WIRE_ERR(WIRE_AUTH_FAILED):
+    case WIRE_ERR(WIRE_DENIED):
+    case WIRE_ERR(WIRE_UNSUPPORTED):
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void lost(struct source *s, int why, const char *text) {
     struct fetch *f = s->f;
 
@@ -66,6 +81,8 @@ static void lost(struct source *s, int why, const char *text) {
               (struct fetch_event){.kind = FETCH_SOURCE, .peer = source_peer(s), .text = f->text});
     if (s == f->current && f->phase != FETCH_RUNNING)
         f->phase = FETCH_CONNECTING;
+    if (f->n_sources == 1 && is_final(why))
+        fetch_end(f, why, "%s: %s", source_peer(s), f->text);
 }
 
 /* The answer to OPEN is no. Without another source to ask, and unless it is only busy, that is the
@@ -168,7 +185,6 @@ static void on_dialled(void *owner, int why, const char *text, struct conn *c) {
         return;
     }
     s->backoff_ms = 0;
-    fetch_progress(s->f);
     fetch_say(s->f, (struct fetch_event){
                         .kind = FETCH_SOURCE, .peer = source_peer(s), .text = conn_addr(c)});
     fetch_open(s->f);
