@@ -4,9 +4,18 @@
 #include "tests/unit/scratch.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+enum { SKIPPED = 77 };
 
 /* Every test runs twice: with openat2 and on "an old kernel". */
 struct world {
@@ -464,6 +473,112 @@ static void temporary_files_have_no_name(void **state) {
     assert_true(fs_is_remote(-1));
 }
 
+/* --- kernels and containers of others ------------------------------------------------------- */
+
+/* From now on this process gets `err` for the system call. */
+static void refuse_syscall(unsigned number, unsigned err) {
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | err),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog prog = {sizeof filter / sizeof *filter, filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) < 0)
+        _exit(SKIPPED);
+}
+
+/* In a process of its own: its exit code is the number of the step that went wrong, 0 if none. */
+static void in_another_process(int (*what)(const struct world *w), const struct world *w) {
+    int status;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (!pid)
+        _exit(what(w));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == SKIPPED)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static int use_it_all(const struct world *w) {
+    char text[6];
+    int fd = fs_open_file(w->root, "dir/file");
+    if (fd < 0)
+        return 1;
+    close(fd);
+    if (fs_open_file(w->root, "../outside") != -EINVAL)
+        return 2;
+    if (fs_symlink(w->root, "link", "..") < 0 || fs_open_file(w->root, "link/outside") >= 0)
+        return 3;
+    if (fs_create(w->root, "file", 0600) != -EEXIST)
+        return 4;
+    fd = fs_create(w->root, "dir/new", 0600);
+    if (fd < 0 || fs_pwrite_all(fd, "hello", 6, 0) < 0 || fs_pread_all(fd, text, 6, 0) < 0)
+        return 5;
+    if (fs_rename_new(w->root, "dir", w->root, "file") != -EEXIST)
+        return 6;
+    if (fs_rename_new(w->root, "dir", w->root, "dir2") < 0)
+        return 7;
+    return fs_remove_tree(w->root, "dir2") < 0 ? 8 : 0;
+}
+
+static int without_openat2(const struct world *w) {
+    refuse_syscall(SYS_openat2, ENOSYS);
+    return use_it_all(w);
+}
+
+static int with_openat2_filtered(const struct world *w) {
+    refuse_syscall(SYS_openat2, EPERM);
+    return use_it_all(w);
+}
+
+static int without_noreplace(const struct world *w) {
+    refuse_syscall(SYS_renameat2, EINVAL);
+    return use_it_all(w);
+}
+
+static int without_hard_links(const struct world *w) {
+    refuse_syscall(SYS_linkat, EPERM);
+    refuse_syscall(SYS_renameat2, EINVAL);
+    if (fs_rename_new(w->root, "file", w->s.fd, "outside") != -EEXIST)
+        return 20;
+    if (fs_rename_new(w->root, "file", w->root, "file2") < 0)
+        return 21;
+    return fs_open_file(w->root, "file") == -ENOENT ? 0 : 22;
+}
+
+static int without_proc(const struct world *w) {
+    struct stat st;
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0 ||
+        mount("none", "/proc", "tmpfs", 0, NULL) < 0)
+        return SKIPPED;
+    if (fs_chmod(w->root, "dir/file", 0604) < 0 || fs_stat(w->root, "dir/file", &st) < 0)
+        return 1;
+    if ((st.st_mode & 07777) != 0604)
+        return 2;
+    if (fs_symlink(w->root, "link", "../outside") < 0 || fs_chmod(w->root, "link", 0) >= 0)
+        return 3;
+    return 0;
+}
+
+static void works_without_openat2(void **state) { in_another_process(without_openat2, *state); }
+
+static void works_with_openat2_filtered(void **state) {
+    in_another_process(with_openat2_filtered, *state);
+}
+
+static void works_without_noreplace(void **state) { in_another_process(without_noreplace, *state); }
+
+static void works_without_hard_links(void **state) {
+    in_another_process(without_hard_links, *state);
+}
+
+static void works_without_proc(void **state) { in_another_process(without_proc, *state); }
+
+#define once(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 #define both_ways(test)                                                                            \
     cmocka_unit_test_setup_teardown(test, setup, teardown), {                                      \
 #test "_on_an_old_kernel", test, setup_old, teardown, NULL                                 \
@@ -471,14 +586,27 @@ static void temporary_files_have_no_name(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        both_ways(opens_what_is_there),        both_ways(bad_paths_reach_nothing),
-        both_ways(no_symlink_is_followed),     both_ways(magic_links_are_refused),
-        both_ways(acts_on_links_themselves),   both_ways(held_root_survives_a_swap),
-        both_ways(swapped_while_we_look),      both_ways(only_regular_files_open),
-        both_ways(creates_and_writes),         both_ways(modes_and_times),
-        both_ways(without_the_rights_of_root), both_ways(removes_trees),
-        both_ways(removes_deep_trees),         both_ways(remove_crosses_no_mount),
-        both_ways(renames_without_replacing),  both_ways(temporary_files_have_no_name),
+        both_ways(opens_what_is_there),
+        both_ways(bad_paths_reach_nothing),
+        both_ways(no_symlink_is_followed),
+        both_ways(magic_links_are_refused),
+        both_ways(acts_on_links_themselves),
+        both_ways(held_root_survives_a_swap),
+        both_ways(swapped_while_we_look),
+        both_ways(only_regular_files_open),
+        both_ways(creates_and_writes),
+        both_ways(modes_and_times),
+        both_ways(without_the_rights_of_root),
+        both_ways(removes_trees),
+        both_ways(removes_deep_trees),
+        both_ways(remove_crosses_no_mount),
+        both_ways(renames_without_replacing),
+        both_ways(temporary_files_have_no_name),
+        once(works_without_openat2),
+        once(works_with_openat2_filtered),
+        once(works_without_noreplace),
+        once(works_without_hard_links),
+        once(works_without_proc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "core/digest.h"
 #include "core/fs.h"
 #include "proto/name.h"
+#include "tests/unit/fail_alloc.h"
 #include "tests/unit/scratch.h"
 
 #include <errno.h>
@@ -573,6 +574,37 @@ static void digests_are_those_of_the_chunks(void **state) {
     selection_free(sel);
 }
 
+/* A record or digest that cannot be had for want of memory is an error of its own, never wrong. */
+static int select_and_read(void *arg) {
+    struct selection *sel;
+    struct selection_reader *r;
+    size_t len;
+    const uint64_t chunk = 0;
+    uint8_t digest[WIRE_DIGEST_LEN], none[WIRE_DIGEST_LEN] = {0};
+    int err = selection_new(&sel, &shares, "share");
+    if (err)
+        return err;
+    err = selection_reader_new(&r, sel);
+    if (!err) {
+        selection_read(r, &chunk, 1, 1, frame, &len);
+        if (len != wire_data_offset(1) + 5)
+            err = -ENOMEM;
+        selection_digests(r, 0, 1, digest);
+        if (!memcmp(digest, none, sizeof none))
+            err = -ENOMEM;
+        selection_reader_free(r);
+    }
+    selection_free(sel);
+    return err;
+}
+
+static void any_allocation_may_fail(void **state) {
+    make_one();
+    scratch_link(&s, "share/link", "dir");
+    add("share");
+    assert_true(fail_alloc_each(select_and_read, NULL) > 10);
+}
+
 int main(void) {
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -590,6 +622,7 @@ int main(void) {
         test(a_hole_of_a_changed_file_is_not_told),
         test(a_swapped_share_does_not_matter),
         test(digests_are_those_of_the_chunks),
+        test(any_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

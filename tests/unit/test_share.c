@@ -3,6 +3,7 @@
 
 #include "core/fs.h"
 #include "proto/name.h"
+#include "tests/unit/fail_alloc.h"
 #include "tests/unit/scratch.h"
 
 #include <errno.h>
@@ -381,6 +382,36 @@ static void what_goes_on_the_wire(void **state) {
     assert_int_equal(e.mtime_ns, INT64_MIN);
 }
 
+static int add_list_and_find(void *arg) {
+    struct shares own;
+    struct share_rows *r;
+    uint8_t page[4096];
+    size_t len;
+    uint16_t n;
+    shares_init(&own, false);
+    int err = shares_add(&own, arg);
+    if (!err)
+        err = share_rows_list(&r, &own, "Music");
+    if (!err) {
+        err = share_rows_page(r, page, sizeof page, &len, &n);
+        share_rows_free(r);
+    }
+    if (!err)
+        err = share_rows_find(&r, &own, WIRE_FIND_PATTERN, "song");
+    if (!err) {
+        err = share_rows_page(r, page, sizeof page, &len, &n);
+        share_rows_free(r);
+    }
+    shares_clear(&own);
+    return err;
+}
+
+static void any_allocation_may_fail(void **state) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/Music", s.path);
+    assert_true(fail_alloc_each(add_list_and_find, path) > 10);
+}
+
 int main(void) {
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -397,6 +428,7 @@ int main(void) {
         test(a_swapped_root_does_not_matter),
         test(unreadable_folders_are_refused),
         test(what_goes_on_the_wire),
+        test(any_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 
 #include "core/fs.h"
 #include "proto/name.h"
+#include "tests/unit/fail_alloc.h"
 #include "tests/unit/scratch.h"
 
 #include <errno.h>
@@ -355,15 +356,43 @@ static void dropped_entries_give_their_number_back(void **state) {
     walk_free(w);
 }
 
+static int walk_all(void *arg) {
+    struct walk *w;
+    struct walk_entry e;
+    int got = walk_new(&w, s.fd, "", true, -1);
+    if (got)
+        return got;
+    while ((got = walk_next(w, &e)) > 0)
+        ;
+    walk_free(w);
+    return got;
+}
+
+static void any_allocation_may_fail(void **state) {
+    char path[32];
+    for (int i = 0; i < 100; i++) { /* more than fit into the first piece of memory */
+        snprintf(path, sizeof path, "folder-%d", i);
+        scratch_dir(&s, path);
+    }
+    assert_true(fail_alloc_each(walk_all, NULL) > 6);
+}
+
 int main(void) {
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        test(breadth_first_and_sorted),  test(sorted_bytewise),
-        test(leaves_out_and_counts),     test(bad_starts),
-        test(unreadable_folders_say_so), test(what_vanishes_is_counted),
-        test(swapped_for_a_link),        test(too_deep_is_counted),
-        test(too_long_is_counted),       test(many_waiting_folders),
-        test(only_wanted_names),         test(dropped_entries_give_their_number_back),
+        test(breadth_first_and_sorted),
+        test(sorted_bytewise),
+        test(leaves_out_and_counts),
+        test(bad_starts),
+        test(unreadable_folders_say_so),
+        test(what_vanishes_is_counted),
+        test(swapped_for_a_link),
+        test(too_deep_is_counted),
+        test(too_long_is_counted),
+        test(many_waiting_folders),
+        test(any_allocation_may_fail),
+        test(only_wanted_names),
+        test(dropped_entries_give_their_number_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
