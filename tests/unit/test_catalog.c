@@ -3,17 +3,14 @@
 #include "core/fs.h"
 #include "proto/name.h"
 #include "tests/unit/fail_alloc.h"
+#include "tests/unit/golden.h"
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <malloc.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+static const int broken = WIRE_ERR(WIRE_PROTOCOL);
 
 /* A tree with every kind of edge: entries without chunks in long rows, files of 0, 1 byte, exactly
  * one chunk, one more; names of 255 bytes. All below one folder, so names are numbers. */
@@ -162,6 +159,191 @@ static void pieces_make_the_same_catalog(void **state) {
     catalog_free(c);
 }
 
+static int load(const uint8_t *bytes, size_t len, struct catalog **c) {
+    int fd = new_file();
+    assert_int_equal(write(fd, bytes, len), len);
+    int r = catalog_load(c, fd);
+    if (r < 0)
+        close(fd); /* still ours */
+    return r;
+}
+
+static void golden_manifest(void **state) {
+    static const uint8_t id[WIRE_ID_LEN] = {0xd6, 0xd0, 0x83, 0x28, 0x1f, 0x38, 0xc6, 0xb0,
+                                            0x58, 0xf0, 0x5f, 0x8f, 0xdb, 0xbe, 0xc6, 0xa2,
+                                            0x31, 0x24, 0xab, 0x8e, 0x2b, 0xc1, 0x5b, 0x76,
+                                            0x7c, 0xc8, 0xe9, 0xa3, 0x79, 0x2e, 0x3d, 0x31};
+    static const char *const paths[] = {"", "a", "b", "b-", "c", "b/big"};
+    struct catalog *c;
+    struct catalog_cursor cur;
+    char path[PATH_MAX_LEN + 1];
+    size_t len;
+    uint8_t *all = golden("manifest", &len);
+    assert_int_equal(load(all, len, &c), 0);
+    assert_memory_equal(catalog_totals(c)->id, id, sizeof id);
+    assert_int_equal(catalog_totals(c)->length, len);
+    assert_int_equal(catalog_totals(c)->entries, 6);
+    assert_int_equal(catalog_totals(c)->chunks, 3);
+    assert_int_equal(catalog_totals(c)->bytes, (1 << 20) + 6);
+    catalog_cursor_init(&cur, c);
+    for (uint32_t i = 0; i < 6; i++) {
+        assert_int_equal(catalog_path(&cur, i, path), 0);
+        assert_string_equal(path, paths[i]);
+        assert_int_equal(cur.index, i);
+    }
+    assert_int_equal(catalog_path(&cur, 6, path), -EINVAL);
+    assert_int_equal(catalog_chunk(&cur, 2), 0);
+    assert_int_equal(cur.index, 5);
+    assert_int_equal(catalog_chunk_len(&cur, 1), WIRE_CHUNK_SIZE);
+    assert_int_equal(catalog_chunk_len(&cur, 2), 1);
+    assert_int_equal(catalog_chunk_len(&cur, 3), 0);
+    assert_int_equal(catalog_chunk_len(&cur, 0), 0);
+    catalog_cursor_clear(&cur);
+    catalog_free(c);
+    free(all);
+}
+
+/* Only a cut between two entries leaves a manifest, another one. */
+static void cut_at_every_position(void **state) {
+    static const size_t ends[] = {53, 88, 123, 165, 200, 237};
+    struct catalog *c;
+    size_t len, good = 0;
+    uint8_t *all = golden("manifest", &len);
+    for (size_t cut = 0; cut <= len; cut++) {
+        bool whole = cut == ends[good];
+        assert_int_equal(load(all, cut, &c), whole ? 0 : broken);
+        if (whole) {
+            good++;
+            assert_int_equal(catalog_totals(c)->entries, good);
+            catalog_free(c);
+        }
+    }
+    assert_int_equal(good, 6);
+    free(all);
+}
+
+static void broken_bytes_are_refused(void **state) {
+    struct catalog *c;
+    size_t len;
+    uint8_t *all = golden("manifest", &len);
+    all[len - 1] = '/';
+    assert_int_equal(load(all, len, &c), broken);
+    for (size_t step = 1; step < 40; step += 19) {
+        int r = 0;
+        assert_int_equal(catalog_new(&c, new_file()), 0);
+        for (size_t at = 0; at < len && r == 0; at += step)
+            r = catalog_append(c, all + at, at + step < len ? step : len - at);
+        assert_int_equal(r, broken);
+        catalog_free(c);
+    }
+    free(all);
+    assert_int_equal(catalog_new(&c, new_file()), 0);
+    assert_int_equal(catalog_finish(c), broken);
+    assert_int_equal(catalog_append(c, (const uint8_t *)"LANYMAN1........", 16), broken);
+    catalog_free(c);
+    catalog_free(NULL);
+}
+
+/* The deepest tree that may be, and each entry that is refused leaves no trace. */
+static void deepest_tree(void **state) {
+    struct catalog *c;
+    struct catalog_cursor cur;
+    char want[PATH_MAX_LEN + 1] = "", path[PATH_MAX_LEN + 1];
+    struct manifest_entry e = {.kind = WIRE_DIR, .name = {(const uint8_t *)"fifteen bytes..", 15}};
+    struct manifest_entry bad = {.kind = WIRE_FILE, .name = {(const uint8_t *)"..", 2}};
+    assert_int_equal(catalog_new(&c, new_file()), 0);
+    for (unsigned i = 0; i <= PATH_MAX_DEPTH; i++) {
+        assert_int_equal(catalog_append_entry(c, &bad), broken);
+        assert_int_equal(catalog_append_entry(c, &e), 0);
+        e.parent = i;
+    }
+    e.parent = PATH_MAX_DEPTH;
+    assert_int_equal(catalog_append_entry(c, &e), broken);
+    assert_int_equal(catalog_finish(c), 0);
+    assert_int_equal(catalog_totals(c)->entries, PATH_MAX_DEPTH + 1);
+    assert_int_equal(catalog_totals(c)->length, 16 + 257 * (34 + 15));
+    catalog_cursor_init(&cur, c);
+    for (unsigned i = 1; i <= PATH_MAX_DEPTH; i++) {
+        snprintf(want + strlen(want), sizeof want - strlen(want), "%sfifteen bytes..",
+                 i > 1 ? "/" : "");
+        assert_int_equal(catalog_path(&cur, i, path), 0);
+        assert_string_equal(path, want);
+    }
+    assert_int_equal(strlen(path), PATH_MAX_LEN);
+    catalog_cursor_clear(&cur);
+    catalog_free(c);
+}
+
+/* Somebody else writes to the file after it was checked. Errors, and nothing worse. */
+static void damaged_later(void **state) {
+    struct catalog *c;
+    char path[PATH_MAX_LEN + 1];
+    size_t len;
+    uint8_t *all = golden("manifest", &len);
+    for (size_t at = 0; at < 2 * len; at++) {
+        int fd = new_file();
+        struct catalog_cursor cur;
+        assert_int_equal(write(fd, all, len), len);
+        assert_int_equal(catalog_load(&c, fd), 0);
+        catalog_cursor_init(&cur, c);
+        if (at < len)
+            assert_int_equal(pwrite(fd, "\xff\xff\xff\xff\xff\xff\xff\xff", 8, (off_t)at), 8);
+        else
+            assert_int_equal(ftruncate(fd, (off_t)(at - len)), 0);
+        for (uint32_t i = 0; i < 6; i++) {
+            catalog_at(&cur, 5 - i);
+            catalog_path(&cur, i, path);
+            catalog_chunk(&cur, i % 3);
+        }
+        if (at >= len)
+            assert_true(catalog_at(&cur, 5) < 0 || cur.window_len == len);
+        catalog_cursor_clear(&cur);
+        catalog_free(c);
+    }
+    free(all);
+}
+
+/* 10^6 files in 1000 folders: what was built takes less than 400 KiB of memory. */
+static void a_million_entries(void **state) {
+    enum { DIRS = 1000, FILES = 1000 * 1000 };
+    struct catalog *c;
+    struct catalog_cursor cur;
+    char name[32], path[PATH_MAX_LEN + 1];
+    struct manifest_entry e = {.kind = WIRE_DIR, .name = {(uint8_t *)name, 4}};
+    size_t before = mallinfo2().uordblks;
+    assert_int_equal(catalog_new(&c, new_file()), 0);
+    for (unsigned i = 0; i <= DIRS; i++) {
+        snprintf(name, sizeof name, "%04u", i);
+        assert_int_equal(catalog_append_entry(c, &e), 0);
+    }
+    e.kind = WIRE_FILE;
+    e.name.len = 22;
+    for (unsigned i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "%09u some photo.jpg", i);
+        e.parent = 1 + i / 1000;
+        e.size = i % 3 * WIRE_CHUNK_SIZE;
+        int r = catalog_append_entry(c, &e);
+        if (r < 0)
+            fail_msg("%d at %u", r, i);
+    }
+    assert_int_equal(catalog_finish(c), 0);
+    assert_true(mallinfo2().uordblks < before + 400 * 1024);
+    assert_int_equal(catalog_totals(c)->entries, FILES + DIRS + 1);
+    assert_int_equal(catalog_totals(c)->chunks, 999999);
+    catalog_cursor_init(&cur, c);
+    for (unsigned k = 0; k < 1000; k++) {
+        unsigned i = k * 7919 * 131 % FILES;
+        snprintf(name, sizeof name, "%04u/%09u", 1 + i / 1000, i);
+        assert_int_equal(catalog_path(&cur, 1 + DIRS + i, path), 0);
+        assert_memory_equal(path, name, 14);
+        assert_int_equal(cur.first_chunk, i / 3 * 3 + (i % 3 == 2));
+        assert_int_equal(catalog_chunk(&cur, i / 3 * 3), 0);
+        assert_int_equal(cur.index, i / 3 * 3 + 1 + 1 + DIRS);
+    }
+    catalog_cursor_clear(&cur);
+    catalog_free(c);
+}
+
 static int build_and_look(void *arg) {
     struct catalog *c;
     struct catalog_cursor cur;
@@ -194,6 +376,12 @@ int main(void) {
         cmocka_unit_test(every_chunk_has_its_entry),
         cmocka_unit_test(every_index_is_found),
         cmocka_unit_test(pieces_make_the_same_catalog),
+        cmocka_unit_test(golden_manifest),
+        cmocka_unit_test(cut_at_every_position),
+        cmocka_unit_test(broken_bytes_are_refused),
+        cmocka_unit_test(deepest_tree),
+        cmocka_unit_test(damaged_later),
+        cmocka_unit_test(a_million_entries),
         cmocka_unit_test(any_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
