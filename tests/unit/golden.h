@@ -43,4 +43,11 @@ static inline uint8_t *golden(const char *name, size_t *len) {
     return out;
 }
 
+/* The frame tests/data/wire/NAME.hex. */
+static inline uint8_t *golden_wire(const char *name, size_t *len) {
+    char path[64];
+    snprintf(path, sizeof path, "wire/%s", name);
+    return golden(path, len);
+}
+
 #endif

@@ -28,9 +28,7 @@ static uint8_t *frame_of(const char *word, size_t *len) {
             *len = built[i].len;
             return memcpy(copy, built[i].bytes, *len);
         }
-    char path[64];
-    snprintf(path, sizeof path, "wire/%s", word);
-    return golden(path, len);
+    return golden_wire(word, len);
 }
 
 /* Gives the session `len` bytes, at most `step` at a time. Counts messages; returns the first
