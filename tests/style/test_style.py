@@ -27,7 +27,8 @@ SOCKET_CALLS = (r"uv_tcp_(?!getpeername|getsockname)\w+|uv_read_\w+|uv_write2?|u
                 r"|uv_listen|uv_accept|uv_getaddrinfo|socket|connect|bind|listen|accept4?|send"
                 r"|recv|sendto|recvfrom|sendmsg|recvmsg|setsockopt")
 SOCKETS = {
-    "core/conn.c": "the one that reads and writes",
+    "core/conn.c": "the one that dials and accepts",
+    "core/conn_io.c": "the part of it that reads and writes",
     "core/dial.c": "resolves names",
     "core/server.c": "listens",
 }

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conn_impl -- what the three files of conn share, and nobody else includes
+ *
+ *     conn.c        life: beginning, timers, end, and what owners call
+ *     conn_io.c     the socket: reads to messages, queue to writes
+ *     conn_talk.c   the conversation: what both roles say and hear
+ */
+#ifndef CORE_CONN_IMPL_H
+#define CORE_CONN_IMPL_H
+
+#include "core/addr.h"
+#include "core/blocks.h"
+#include "core/conn.h"
+#include "core/outq.h"
+
+enum conn_state {
+    CONNECTING,
+    HANDSHAKE,
+    WAIT_HELLO,
+    WAIT_AUTH,
+    OPENED,
+    FAREWELL, /* our last words go out, what still comes is dropped */
+    DEAD,     /* the handles are closing */
+};
+
+enum { CONN_TEXT_LEN = 512, CONN_SHOWN_LEN = 256 };
+
+struct conn {
+    uv_tcp_t tcp; /* first: the handle is the conn */
+    uv_timer_t timer;
+    uv_idle_t wake; /* active: something to do in the next turn of the loop */
+    unsigned n_handles;
+    const struct conn_env *env;
+    const struct conn_handler *handler;
+    void *owner;
+    enum conn_state state;
+
+    struct tls *tls;
+    struct session session;
+    struct outq out;
+    uv_write_t writes[BLOCKS_MAX]; /* a ring, as the blocks of tls are */
+    unsigned n_writes, next_write;
+    uv_connect_t connect;
+    uv_shutdown_t shutdown;
+    bool dialled, peer_left, said_all, shut;
+
+    bool paused;               /* not reading: there is no buffer for the frame that comes */
+    struct pool_waiter waiter; /* for one */
+    uint8_t *reserve;          /* it came */
+
+    struct liveness life;
+    int why;
+    uint16_t port;
+    char text[CONN_TEXT_LEN], name[CONN_SHOWN_LEN], software[CONN_SHOWN_LEN], addr[ADDR_TEXT_LEN];
+};
+
+/* conn.c */
+void conn_enter(struct conn *c, enum conn_state state, unsigned limit_ms);
+void conn_kick(struct conn *c); /* conn_on_wake in the next turn of the loop */
+void conn_set_why(struct conn *c, int why, const char *text); /* the first reason counts */
+void conn_drop(struct conn *c);                               /* closes the socket now */
+void conn_fail(struct conn *c, int why, const char *text);    /* the same: it is of no more use */
+
+/* conn_io.c */
+int conn_start_reading(struct conn *c);
+void conn_receive(struct conn *c); /* all that was fed to tls */
+void conn_flush(struct conn *c);
+void conn_on_wake(uv_idle_t *wake);
+
+/* conn_talk.c */
+void conn_log_frame(const struct conn *c, const char *verb, const struct wire_header *h);
+int conn_say(struct conn *c, const struct msg *m);
+int conn_say_hello(struct conn *c);
+/* Ends the conversation: drops what has not started, says why, closes when that is sent. */
+void conn_part(struct conn *c, int why, const char *text);
+/* Plaintext has arrived in the session. 0, or an error. */
+int conn_take_message(struct conn *c);
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/conn_impl.h"
+
+#include "core/err.h"
+
+#include <stddef.h>
+
+enum { PAUSED = 1 };
+
+/* -- out ------------------------------------------------------------------------------------- */
+
+static void on_shutdown(uv_shutdown_t *req, int status) {}
+
+/* All is said: the peer may go on reading it before it closes. Were we to close with bytes unread,
+ * the kernel would send a reset, and our last words would be lost (RFC 2525 section 2.17). */
+static void half_close(struct conn *c) {
+    if (c->peer_left || uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown) < 0)
+        conn_drop(c);
+    c->shut = true;
+}
+
+static void on_write(uv_write_t *req, int status) {
+    struct conn *c = (struct conn *)req->handle;
+
+    if (c->state == DEAD)
+        return;
+    c->n_writes--;
+    tls_out_done(c->tls);
+    if (status < 0)
+        conn_fail(c, status, "");
+    else
+        conn_flush(c);
+}
+
+/* Hands blocks to the socket; those that are not full only if `all`. */
+static int write_blocks(struct conn *c, bool all) {
+    const uint8_t *block;
+    size_t len;
+
+    while (tls_out(c->tls, all, &block, &len)) {
+        uv_buf_t buf = uv_buf_init((char *)(uintptr_t)block, (unsigned)len);
+        int r = uv_write(&c->writes[c->next_write], (uv_stream_t *)&c->tcp, &buf, 1, on_write);
+        if (r < 0)
+            return r;
+        c->next_write = (c->next_write + 1) % BLOCKS_MAX;
+        c->n_writes++;
+    }
+    return 0;
+}
+
+/* Encrypts from the queue until it is empty or the blocks are full. */
+static int seal(struct conn *c) {
+    const uint8_t *at;
+    size_t len;
+
+    while (outq_front(&c->out, &at, &len)) {
+        int n = tls_write(c->tls, at, len < BLOCK_LEN ? len : BLOCK_LEN);
+        if (n <= 0)
+            return n;
+        outq_advance(&c->out, (size_t)n);
+        n = write_blocks(c, false);
+        if (n < 0)
+            return n;
+    }
+    return 0;
+}
+
+void conn_flush(struct conn *c) {
+    size_t before = c->out.len;
+    int r = tls_ready(c->tls) ? seal(c) : 0;
+
+    if (c->state == FAREWELL && !c->said_all && (c->out.len == 0 || r < 0)) {
+        c->said_all = true;
+        outq_clear(&c->out);
+        tls_close(c->tls); /* an error here ends what is ending */
+        r = 0;
+    }
+    if (r == 0)
+        r = write_blocks(c, true);
+    if (r < 0) {
+        conn_fail(c, r, r == ERR_TLS ? tls_error(c->tls) : "");
+        return;
+    }
+    if (c->state == FAREWELL && c->said_all && c->n_writes == 0 && !c->shut)
+        half_close(c);
+    else if (c->state == OPENED && c->out.len < before && c->out.len < WIRE_FRAME_MAX &&
+             c->handler->on_drain)
+        c->handler->on_drain(c);
+}
+
+/* -- in -------------------------------------------------------------------------------------- */
+
+static void on_buffer(struct pool_waiter *w) {
+    struct conn *c = (struct conn *)((char *)w - offsetof(struct conn, waiter));
+
+    c->reserve = pool_get(c->env->pool);
+    conn_kick(c);
+}
+
+/* Where the next plaintext goes: 0, PAUSED without a buffer, or an error. */
+static int find_space(struct conn *c, uint8_t **at, size_t *len) {
+    int r = session_space(&c->session, at, len);
+
+    if (r != SESSION_LEND)
+        return r;
+    if (!c->reserve && c->env->pool)
+        c->reserve = pool_get(c->env->pool);
+    if (!c->reserve)
+        return c->env->pool ? PAUSED : WIRE_ERR(WIRE_LIMIT);
+    session_lend(&c->session, c->reserve);
+    c->reserve = NULL;
+    return session_space(&c->session, at, len);
+}
+
+static int pause_reading(struct conn *c) {
+    c->paused = true;
+    uv_read_stop((uv_stream_t *)&c->tcp);
+    c->waiter.ready = on_buffer;
+    pool_wait(c->env->pool, &c->waiter);
+    return tls_keep(c->tls);
+}
+
+/* Decrypts and hands on what was fed. 0: all of it; PAUSED; or why it is over. */
+static int hear(struct conn *c) {
+    while (c->state < FAREWELL) {
+        uint8_t *at;
+        size_t len;
+        int r = find_space(c, &at, &len);
+
+        if (r)
+            return r;
+        r = tls_read(c->tls, at, len);
+        if (c->state == HANDSHAKE && tls_ready(c->tls) && r >= 0) {
+            int said = conn_say_hello(c);
+            if (said)
+                return said;
+        }
+        if (r <= 0)
+            return r;
+        session_filled(&c->session, (size_t)r);
+        r = conn_take_message(c);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+void conn_receive(struct conn *c) {
+    int r = hear(c);
+
+    if (r == PAUSED)
+        r = pause_reading(c);
+    if (r == ERR_TLS || r == UV_EOF || r == ERR_TLS_CUT)
+        conn_part(c, r, r == ERR_TLS ? tls_error(c->tls) : "");
+    else if (r < 0)
+        conn_part(c, r, "");
+    if (c->state >= FAREWELL)
+        tls_feed(c->tls, NULL, 0);
+    if (c->state != DEAD)
+        conn_flush(c);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
+    struct conn *c = (struct conn *)handle;
+
+    *buf = uv_buf_init((char *)c->env->read_block, CONN_READ_BLOCK);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
+    struct conn *c = (struct conn *)stream;
+
+    if (n == 0)
+        return;
+    if (c->state == FAREWELL) {
+        if (n < 0)
+            conn_drop(c);
+        return;
+    }
+    if (n < 0 && n != UV_EOF) {
+        conn_fail(c, (int)n, "");
+        return;
+    }
+    if (n == UV_EOF) {
+        c->peer_left = true;
+        uv_read_stop(stream);
+        tls_feed_end(c->tls);
+    } else {
+        c->life.heard = uv_now(c->env->loop);
+        tls_feed(c->tls, (const uint8_t *)buf->base, (size_t)n);
+    }
+    conn_receive(c);
+}
+
+int conn_start_reading(struct conn *c) {
+    c->paused = false;
+    return uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+}
+
+static void resume(struct conn *c) {
+    int r;
+
+    c->paused = false;
+    c->life.heard = uv_now(c->env->loop); /* we did not listen: the silence is ours */
+    conn_receive(c);
+    if (c->paused || c->state == DEAD)
+        return;
+    r = conn_start_reading(c);
+    if (r < 0)
+        conn_fail(c, r, "");
+}
+
+void conn_on_wake(uv_idle_t *wake) {
+    struct conn *c = (struct conn *)((char *)wake - offsetof(struct conn, wake));
+
+    uv_idle_stop(wake);
+    if (c->paused && (c->reserve || c->state == FAREWELL))
+        resume(c);
+    else
+        conn_flush(c);
+}
