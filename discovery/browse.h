@@ -17,16 +17,17 @@
 
 #include <uv.h>
 
-enum { BROWSE_SETTLE_MS = 1000 };
+enum { BROWSE_SETTLE_MS = 1500 };
 
 struct browse;
 struct browse_handler {
     /* New, or its addresses, port, name or version changed. p: a snapshot, good until it returns.
      */
     void (*on_peer)(void *owner, const struct peer *p);
-    /* Said goodbye, or does not resolve any more. p: as it was last reported. */
+    /* Said goodbye, or does not resolve any more. p: only its name and id, as last reported. */
     void (*on_gone)(void *owner, const struct peer *p);
-    /* Once: the first answers are in, at the latest BROWSE_SETTLE_MS after the start. */
+    /* Once: the first answers are in and no more come; mostly 0.4 - 0.7 s after the start, with
+     * nobody there BROWSE_SETTLE_MS. */
     void (*on_settled)(void *owner);
     /* Something to tell with -v and in `doctor`: a sentence without a newline. Browsing goes on. */
     void (*on_problem)(void *owner, const char *text);

@@ -14,7 +14,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 #define PEER_SERVICE "_lanyard._tcp"
 
@@ -59,8 +58,8 @@ enum peer_rank {
     PEER_RANK_LINK,    /* fe80::/10, 169.254/16 */
     PEER_RANK_VIRTUAL, /* through docker0, a VPN, ...: the classic "cannot connect" */
     PEER_RANK_LOOPBACK,
-    PEER_RANK_NEVER /* unspecified, multicast, broadcast, loopback through the network, port 0 */
+    PEER_RANK_NEVER /* unspecified, multicast, broadcast, mapped; loopback through the network */
 };
-enum peer_rank peer_rank(const struct sockaddr_storage *addr, const char *interface);
+enum peer_rank peer_rank(const struct sockaddr *addr, const char *interface);
 
 #endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * backend -- Avahi behind one small table: the system's daemon, or a responder of our own
+ *
+ *     choice_init -> choice_step, poll, choice_step, poll ... -> choice_clear
+ *
+ * Everything here belongs to one mdns thread and may block it: a libavahi-client call is a D-Bus
+ * round trip of up to 25 s. Callbacks only note what happened; nothing is freed inside of them.
+ */
+#ifndef DISCOVERY_BACKEND_H
+#define DISCOVERY_BACKEND_H
+
+#include <avahi-common/address.h>
+#include <avahi-common/defs.h>
+#include <avahi-common/strlst.h>
+#include <avahi-common/watch.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum backend_state {
+    BACKEND_DEAD,     /* close it, and perhaps open another one */
+    BACKEND_ABSENT,   /* nobody is there yet; it may come */
+    BACKEND_STARTING, /* can browse; the host name is not registered yet */
+    BACKEND_RUNNING,
+};
+
+/* The head of each backend's own struct. */
+struct backend {
+    const struct backend_ops *ops;
+    enum backend_state state;
+    unsigned n_collisions; /* of our host name */
+};
+
+struct sighting {
+    int interface, protocol;
+    const char *name;
+    bool here;  /* false: it said goodbye */
+    bool local; /* announced by this machine */
+};
+
+struct resolution {
+    int interface;
+    const AvahiAddress *addr;
+    uint16_t port;
+    AvahiStringList *txt;
+};
+
+struct service {
+    const char *name;
+    uint16_t port;
+    AvahiStringList *txt;
+};
+
+/* Lookups and publications are embedded in their owner's struct; avahi == NULL: not running. */
+struct browser {
+    void *avahi;
+    void (*on_service)(struct browser *w, const struct sighting *s);
+    void (*on_failure)(struct browser *w);
+};
+
+struct resolver {
+    void *avahi;
+    /* NULL: it failed. May come several times, once per address and change. */
+    void (*on_answer)(struct resolver *r, const struct resolution *answer);
+};
+
+struct publication {
+    void *avahi;
+    void (*on_state)(struct publication *p, AvahiEntryGroupState state);
+};
+
+/* Ints are 0 or an error of Avahi (avahi_strerror). Freeing what is not running does nothing. */
+struct backend_ops {
+    const char *name;
+    int (*open)(struct backend **b, const AvahiPoll *poll, bool publishes);
+    void (*close)(struct backend *b); /* all lookups and publications are freed already */
+    int (*browse)(struct backend *b, struct browser *w);
+    void (*browse_stop)(struct browser *w);
+    int (*resolve)(struct backend *b, struct resolver *r, const struct sighting *s);
+    void (*resolve_stop)(struct resolver *r);
+    int (*publish)(struct backend *b, struct publication *p, const struct service *s);
+    void (*publish_stop)(struct publication *p);
+};
+
+extern const struct backend_ops avahi_daemon, avahi_embedded;
+
+/* Which of the two is in use: the daemon whenever it answers; our own when there is no D-Bus or no
+ * daemon, or a daemon that was there stays away. Never our own beside a daemon. */
+struct choice {
+    const AvahiPoll *poll;
+    enum backend_state needs; /* what `used` must have reached */
+    bool publishes;
+    void (*on_problem)(void *owner, const char *text);
+    void *owner;
+
+    struct backend *daemon, *embedded; /* open, or NULL */
+    struct backend *used;              /* one of them, or NULL: none is ready */
+    int64_t retry_ms, fallback_ms;     /* when to try the daemon, our own */
+    bool told_absent, told_collisions;
+};
+
+/* Zeroes and starts; the caller sets the first group of fields afterwards. */
+void choice_init(struct choice *c, int64_t now_ms);
+void choice_clear(struct choice *c); /* `used` must not be in use any more */
+
+/* The backend that should be in use now; call when nobody is inside a callback. If it differs from
+ * c->used, let go of that one, set c->used and step again. */
+struct backend *choice_step(struct choice *c, int64_t now_ms);
+
+/* When to step again at the latest, in ms of the same clock. INT64_MAX: when something happens. */
+int64_t choice_next_ms(const struct choice *c);
+
+#endif
