@@ -145,26 +145,45 @@ static inline int source_begin(struct store *s, struct source *src, struct plan 
     return rc ? rc : store_prepare(s, &missing);
 }
 
+/* How many chunks from `first` on, at most n, fit into one frame. */
+static inline unsigned source_fit(struct source *src, uint64_t first, unsigned n) {
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(catalog_chunk(&src->cur, first + i), 0);
+        sum += catalog_chunk_len(&src->cur, first + i);
+        if (sum > MIB)
+            return i;
+    }
+    return n;
+}
+
 static inline int source_give(struct store *s, struct source *src, uint64_t first, unsigned n) {
     int results[WIRE_RECORDS_MAX];
     struct msg m;
-    source_frame(src, first, n, &m);
-    memset(results, 0x55, sizeof results);
-    int rc = store_put(s, &m, results);
-    for (unsigned i = 0; !rc && i < n; i++)
-        if (results[i] != 0 && results[i] != 1)
-            rc = results[i];
+    int rc = 0;
+    while (!rc && n > 0) {
+        unsigned some = source_fit(src, first, n);
+        source_frame(src, first, some, &m);
+        memset(results, 0x55, sizeof results);
+        rc = store_put(s, &m, results);
+        for (unsigned i = 0; !rc && i < some; i++)
+            if (results[i] != 0 && results[i] != 1)
+                rc = results[i];
+        first += some;
+        n -= some;
+    }
     return rc;
 }
 
-/* What the plan says is absent, one frame per run of one file's chunks, or of small files. */
+/* What the plan says is absent. */
 static inline int source_give_all(struct store *s, struct source *src, struct plan *plan) {
     uint64_t first;
     uint32_t n;
     int rc = 0;
-    while (!rc && plan_run(plan, PLAN_ABSENT, 1, &first, &n)) {
+    while (!rc && plan_run(plan, PLAN_ABSENT, 40, &first, &n)) {
         rc = source_give(s, src, first, n);
-        plan_set(plan, first, PLAN_HAVE);
+        for (uint32_t i = 0; i < n; i++)
+            plan_set(plan, first + i, PLAN_HAVE);
     }
     return rc;
 }
@@ -228,7 +247,7 @@ static inline void expect_file(const struct scratch *dest, const char *path,
 
 /* Is nothing but `only` left in the folder of the test ("" for nothing)? */
 static inline void expect_only(const struct scratch *dest, const char *only) {
-    char command[256];
+    char command[512];
     snprintf(command, sizeof command, "test \"$(ls -A %s)\" = '%s'", dest->path, only);
     assert_int_equal(system(command), 0);
 }
