@@ -174,7 +174,10 @@ static int put_run(struct put *p, unsigned first, unsigned n) {
             memcpy(slots + (size_t)i * WIRE_DIGEST_LEN, r.digest, WIRE_DIGEST_LEN);
         p->results[first + i] = rc;
     }
-    return rc < 0 ? rc : journal_put(p->s->journal, chunk, n, slots);
+    if (rc < 0)
+        return rc;
+    store_step("put slots");
+    return journal_put(p->s->journal, chunk, n, slots);
 }
 
 static int put_all(struct put *p) {
