@@ -11,7 +11,7 @@ enum { GATHER_MS = 20 };
 
 struct browse {
     struct mdns *mdns;
-    struct roster roster;
+    struct answers answers;
     uv_timer_t deadline, gather;
     unsigned n_timers;
     bool settled, closing, told_full;
@@ -25,8 +25,8 @@ static void report(struct browse *b) {
     int change;
 
     uv_timer_stop(&b->gather);
-    while (!b->closing && (change = roster_next(&b->roster, &p)) != 0) {
-        if (change == ROSTER_CHANGED)
+    while (!b->closing && (change = answers_next(&b->answers, &p)) != 0) {
+        if (change == ANSWERS_CHANGED)
             b->handler->on_peer(b->owner, &p);
         else
             b->handler->on_gone(b->owner, &p);
@@ -47,7 +47,7 @@ static void on_deadline(uv_timer_t *timer) { settle(timer->data); }
 static void on_gather(uv_timer_t *timer) { report(timer->data); }
 
 static void put(struct browse *b, const struct answer *a) {
-    int err = roster_put(&b->roster, a);
+    int err = answers_put(&b->answers, a);
 
     if (err == 0 || b->told_full)
         return;
@@ -64,10 +64,10 @@ static void on_event(void *owner, const struct mdns_event *e) {
         put(b, &e->answer);
         break;
     case MDNS_GONE:
-        roster_drop(&b->roster, &e->answer);
+        answers_drop(&b->answers, &e->answer);
         break;
     case MDNS_SWEEP:
-        roster_sweep(&b->roster, e->answer.generation);
+        answers_sweep(&b->answers, e->answer.generation);
         break;
     case MDNS_SETTLED:
         settle(b);
@@ -89,7 +89,7 @@ static void on_timer_closed(uv_handle_t *handle) {
         return;
     if (b->on_closed)
         b->on_closed(b->owner);
-    roster_clear(&b->roster);
+    answers_clear(&b->answers);
     free(b);
 }
 
@@ -109,7 +109,7 @@ int browse_start(struct browse **out, uv_loop_t *loop, const struct browse_handl
 
     if (!b)
         return err;
-    roster_init(&b->roster);
+    answers_init(&b->answers);
     b->handler = h;
     b->owner = owner;
     o.role_state = seek_new();

@@ -13,8 +13,8 @@
 #ifndef DISCOVERY_MDNS_H
 #define DISCOVERY_MDNS_H
 
+#include "discovery/answers.h"
 #include "discovery/backend.h"
-#include "discovery/roster.h"
 
 #include <uv.h>
 

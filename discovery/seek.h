@@ -15,7 +15,7 @@
 
 #include "discovery/mdns.h"
 
-enum { SEEK_RESOLVERS = 64, SEEK_SERVICES_MAX = ROSTER_ANSWERS_MAX };
+enum { SEEK_RESOLVERS = 64, SEEK_SERVICES_MAX = ANSWERS_MAX };
 
 extern const struct mdns_role seek_role;
 

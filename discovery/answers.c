@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#include "discovery/roster.h"
+#include "discovery/answers.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct roster_entry {
+struct answers_entry {
     struct answer answer;
-    uint64_t changed; /* the roster's clock then */
+    uint64_t changed; /* the clock then */
 };
 
 /* An address on its way into a snapshot. */
@@ -16,15 +16,15 @@ struct candidate {
     uint64_t changed;
 };
 
-void roster_init(struct roster *r) { memset(r, 0, sizeof(*r)); }
+void answers_init(struct answers *r) { memset(r, 0, sizeof(*r)); }
 
-void roster_clear(struct roster *r) {
+void answers_clear(struct answers *r) {
     free(r->entries);
     free(r->peers);
-    roster_init(r);
+    answers_init(r);
 }
 
-static struct roster_entry *find(const struct roster *r, const struct answer *like) {
+static struct answers_entry *find(const struct answers *r, const struct answer *like) {
     for (unsigned i = 0; i < r->n_entries; i++) {
         struct answer *a = &r->entries[i].answer;
         if (a->interface == like->interface && a->protocol == like->protocol &&
@@ -34,13 +34,13 @@ static struct roster_entry *find(const struct roster *r, const struct answer *li
     return NULL;
 }
 
-static bool belongs(const struct answer *a, const struct roster_peer *p) {
+static bool belongs(const struct answer *a, const struct answers_peer *p) {
     if (a->txt.id[0] || p->id[0])
         return strcmp(a->txt.id, p->id) == 0;
     return strcmp(a->name, p->name) == 0;
 }
 
-static struct roster_peer *find_peer(const struct roster *r, const struct answer *a) {
+static struct answers_peer *find_peer(const struct answers *r, const struct answer *a) {
     for (unsigned i = 0; i < r->n_peers; i++)
         if (belongs(a, &r->peers[i]))
             return &r->peers[i];
@@ -89,7 +89,7 @@ static uint16_t addr_port(const struct answer_addr *a) {
 }
 
 /* Merges all answers of a peer. Returns how many there are. */
-static unsigned snapshot(const struct roster *r, const struct roster_peer *who, struct peer *p) {
+static unsigned snapshot(const struct answers *r, const struct answers_peer *who, struct peer *p) {
     struct candidate list[PEER_ADDRS_MAX];
     unsigned n_answers = 0;
 
@@ -97,7 +97,7 @@ static unsigned snapshot(const struct roster *r, const struct roster_peer *who, 
     memcpy(p->name, who->name, sizeof(p->name));
     memcpy(p->id, who->id, sizeof(p->id));
     for (unsigned i = 0; i < r->n_entries; i++) {
-        const struct roster_entry *e = &r->entries[i];
+        const struct answers_entry *e = &r->entries[i];
         if (!belongs(&e->answer, who))
             continue;
         if (n_answers++ == 0)
@@ -132,12 +132,12 @@ static int reserve(void **array, unsigned n, unsigned *cap, size_t size) {
     return 0;
 }
 
-static int touch_peer(struct roster *r, const struct answer *a) {
-    struct roster_peer *p = find_peer(r, a);
+static int touch_peer(struct answers *r, const struct answer *a) {
+    struct answers_peer *p = find_peer(r, a);
     int err;
 
     if (!p) {
-        if (r->n_peers == ROSTER_PEERS_MAX)
+        if (r->n_peers == ANSWERS_PEERS_MAX)
             return -ENOSPC;
         err = reserve((void **)&r->peers, r->n_peers, &r->cap_peers, sizeof(*p));
         if (err)
@@ -151,10 +151,10 @@ static int touch_peer(struct roster *r, const struct answer *a) {
     return 0;
 }
 
-static int append(struct roster *r, const struct answer *a) {
+static int append(struct answers *r, const struct answer *a) {
     int err;
 
-    if (r->n_entries == ROSTER_ANSWERS_MAX)
+    if (r->n_entries == ANSWERS_MAX)
         return -ENOSPC;
     err = reserve((void **)&r->entries, r->n_entries, &r->cap_entries, sizeof(*r->entries));
     if (err)
@@ -164,8 +164,8 @@ static int append(struct roster *r, const struct answer *a) {
     return 0;
 }
 
-int roster_put(struct roster *r, const struct answer *a) {
-    struct roster_entry *e = find(r, a);
+int answers_put(struct answers *r, const struct answer *a) {
+    struct answers_entry *e = find(r, a);
     int err = touch_peer(r, a);
 
     if (err)
@@ -180,8 +180,8 @@ int roster_put(struct roster *r, const struct answer *a) {
     return 0;
 }
 
-void roster_drop(struct roster *r, const struct answer *like) {
-    struct roster_entry *e = find(r, like);
+void answers_drop(struct answers *r, const struct answer *like) {
+    struct answers_entry *e = find(r, like);
 
     if (!e)
         return;
@@ -190,7 +190,7 @@ void roster_drop(struct roster *r, const struct answer *like) {
     r->n_entries--;
 }
 
-void roster_sweep(struct roster *r, unsigned generation) {
+void answers_sweep(struct answers *r, unsigned generation) {
     unsigned n = 0;
 
     for (unsigned i = 0; i < r->n_entries; i++) {
@@ -213,36 +213,36 @@ static uint64_t fingerprint(const struct peer *p) {
 }
 
 /* What became of a peer that was touched. */
-static int look(const struct roster *r, struct roster_peer *who, struct peer *p) {
+static int look(const struct answers *r, struct answers_peer *who, struct peer *p) {
     uint64_t now;
 
     who->touched = false;
     if (snapshot(r, who, p) == 0)
-        return ROSTER_GONE;
+        return ANSWERS_GONE;
     now = fingerprint(p);
     if (now == who->fingerprint)
         return 0;
     who->fingerprint = now;
     memcpy(who->name, p->name, sizeof(p->name));
-    return ROSTER_CHANGED;
+    return ANSWERS_CHANGED;
 }
 
-int roster_next(struct roster *r, struct peer *p) {
+int answers_next(struct answers *r, struct peer *p) {
     unsigned i = 0;
 
     while (i < r->n_peers) {
-        struct roster_peer *who = &r->peers[i];
+        struct answers_peer *who = &r->peers[i];
         int change = who->touched ? look(r, who, p) : 0;
-        if (change == ROSTER_CHANGED)
+        if (change == ANSWERS_CHANGED)
             return change;
-        if (change != ROSTER_GONE) {
+        if (change != ANSWERS_GONE) {
             i++;
             continue;
         }
         bool told = who->fingerprint != 0;
         *who = r->peers[--r->n_peers];
         if (told)
-            return ROSTER_GONE;
+            return ANSWERS_GONE;
     }
     return 0;
 }

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * roster -- who is here: from answers per interface and protocol to peers
+ * answers -- who is here: from answers per interface and protocol to peers
  *
  * An answer is what one service said through one interface and protocol. All answers with one id
  * are one peer; those without an id are one peer by name. Bounded. Pure: no I/O, no clock.
  */
-#ifndef DISCOVERY_ROSTER_H
-#define DISCOVERY_ROSTER_H
+#ifndef DISCOVERY_ANSWERS_H
+#define DISCOVERY_ANSWERS_H
 
 #include "discovery/peer.h"
 
 enum {
     ANSWER_ADDRS_MAX = 4,
-    ROSTER_PEERS_MAX = 1024,
-    ROSTER_ANSWERS_MAX = 4096 /* a peer on two interfaces with two protocols gives four */
+    ANSWERS_PEERS_MAX = 1024,
+    ANSWERS_MAX = 4096 /* a peer on two interfaces with two protocols gives four */
 };
 
 struct answer_addr {
@@ -31,43 +31,43 @@ struct answer {
     char name[PEER_NAME_LEN + 1];
     struct peer_txt txt;
     bool local;
-    unsigned generation; /* see roster_sweep */
+    unsigned generation; /* see answers_sweep */
     unsigned n_addrs;
     struct answer_addr addrs[ANSWER_ADDRS_MAX]; /* with port and scope */
 };
 
 /* One that all answers with this id, or without an id but with this name, belong to. */
-struct roster_peer {
+struct answers_peer {
     char name[PEER_NAME_LEN + 1];
     char id[64];
-    bool touched;         /* since roster_next() looked at it */
-    uint64_t fingerprint; /* of what roster_next() told last; 0: nothing */
+    bool touched;         /* since answers_next() looked at it */
+    uint64_t fingerprint; /* of what answers_next() told last; 0: nothing */
 };
 
-struct roster {
-    struct roster_entry *entries; /* answers, in the order in which they were first heard */
-    struct roster_peer *peers;
+struct answers {
+    struct answers_entry *entries; /* answers, in the order in which they were first heard */
+    struct answers_peer *peers;
     unsigned n_entries, cap_entries, n_peers, cap_peers;
     uint64_t clock; /* counts changes: the younger address of two equals goes first */
 };
 
-void roster_init(struct roster *r);
-void roster_clear(struct roster *r);
+void answers_init(struct answers *r);
+void answers_clear(struct answers *r);
 
 /* Takes in an answer, in place of an older one with the same interface, protocol and name. 0,
  * -ENOSPC or -ENOMEM: not taken. */
-int roster_put(struct roster *r, const struct answer *a);
+int answers_put(struct answers *r, const struct answer *a);
 
 /* Forgets the answer of this interface, protocol and name. */
-void roster_drop(struct roster *r, const struct answer *like);
+void answers_drop(struct answers *r, const struct answer *like);
 
 /* Forgets all answers that are older than this generation. */
-void roster_sweep(struct roster *r, unsigned generation);
+void answers_sweep(struct answers *r, unsigned generation);
 
-enum { ROSTER_CHANGED = 1, ROSTER_GONE = 2 };
+enum { ANSWERS_CHANGED = 1, ANSWERS_GONE = 2 };
 
-/* What is new, one peer a call. 0: nothing any more; ROSTER_CHANGED: *p is a new peer or the new
- * state of one; ROSTER_GONE: *p has its name and id. */
-int roster_next(struct roster *r, struct peer *p);
+/* What is new, one peer a call. 0: nothing any more; ANSWERS_CHANGED: *p is a new peer or the new
+ * state of one; ANSWERS_GONE: *p has its name and id. */
+int answers_next(struct answers *r, struct peer *p);
 
 #endif
