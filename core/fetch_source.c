@@ -72,7 +72,6 @@ static void lost(struct source *s, int why, const char *text) {
     if (f->phase == FETCH_ENDING || f->phase == FETCH_COMMITTING)
         return;
     forget(s);
-    s->lost_at_ms = uv_now(f->env->loop);
     back_off(s);
     f->why = why;
     snprintf(f->text, sizeof f->text, "%s", text[0] ? text : err_text(why));
@@ -127,6 +126,7 @@ static void on_closed(struct conn *c, int why, const char *text) {
     struct source *s = conn_owner(c);
 
     s->conn = NULL;
+    s->lost_at_ms = uv_now(s->f->env->loop);
     if (why == 0)
         why = s->refused ? s->refused : WIRE_ERR(WIRE_SHUTDOWN);
     s->refused = 0;

@@ -15,7 +15,7 @@ struct pair {
     struct trust trust;
     struct shares shares;
     struct server *server;
-    uint16_t port;
+    uint16_t port, second_port; /* second_port: 0 if there is one server only */
     struct pool pool;
     struct conn_env env;
     struct fetch *fetch;
@@ -27,8 +27,16 @@ struct pair {
     bool incomplete;
     char text[2048], path[4096];
     uint64_t bytes, fetched, reused;
-    unsigned warnings;
+    unsigned warnings, sources;
 };
+
+struct second {
+    struct identity id;
+    struct shares shares;
+    struct server *server;
+};
+
+static struct second second;
 
 static char *in(const struct pair *p, const char *path) {
     static char full[8][256];
@@ -84,6 +92,8 @@ static int make_pair(void **state) {
 static int drop_pair(void **state) {
     struct pair *p = *state;
 
+    if (p->fetch)
+        fetch_stop(p->fetch);
     if (p->server)
         server_close(p->server);
     uv_close((uv_handle_t *)&p->deadline, NULL);
@@ -95,6 +105,9 @@ static int drop_pair(void **state) {
     trust_clear(&p->trust);
     identity_clear(&p->here);
     identity_clear(&p->there);
+    shares_clear(&second.shares);
+    identity_clear(&second.id);
+    memset(&second, 0, sizeof second);
     scratch_remove(&p->at);
     free(p);
     return 0;
@@ -119,6 +132,7 @@ static void on_done(void *owner, const struct fetch_result *r) {
     p->bytes = r->bytes;
     p->fetched = r->fetched;
     p->reused = r->reused;
+    p->sources = r->sources;
     p->fetch = NULL;
     uv_stop(&p->loop);
 }
@@ -126,16 +140,19 @@ static void on_done(void *owner, const struct fetch_result *r) {
 static const struct fetch_handler events = {.on_event = on_event, .on_done = on_done};
 
 static void start_fetch(struct pair *p, const char *path, const char *name) {
-    static struct fetch_source source;
-    struct fetch_request r = {.sources = &source, .n_sources = 1, .name = name};
-    struct sockaddr_in *to = (struct sockaddr_in *)&source.to.addrs[0];
+    static struct fetch_source sources[2];
+    struct fetch_request r = {.sources = sources, .n_sources = 1, .name = name};
 
-    memset(&source, 0, sizeof source);
+    memset(sources, 0, sizeof sources);
     r.dir = in(p, "out");
     r.timeout_ms = 5000;
-    source.to.n_addrs = 1;
-    uv_ip4_addr("127.0.0.1", p->port, to);
-    snprintf(source.path, sizeof source.path, "%s", path);
+    uint16_t ports[] = {p->port, p->second_port};
+    r.n_sources = p->second_port ? 2 : 1;
+    for (unsigned i = 0; i < r.n_sources; i++) {
+        sources[i].to.n_addrs = 1;
+        uv_ip4_addr("127.0.0.1", ports[i], (struct sockaddr_in *)&sources[i].to.addrs[0]);
+        snprintf(sources[i].path, sizeof sources[i].path, "%s", path);
+    }
     p->done = false;
     p->warnings = 0;
     assert_int_equal(fetch_start(&p->fetch, &p->env, &p->trust, &r, &events, p), 0);
@@ -190,7 +207,7 @@ static void stopped_goes_on(void **state) {
     uint64_t fetched = 0;
     unsigned runs = 0;
 
-    run_shell(p, "head -c 120000000 /dev/urandom > share/big");
+    run_shell(p, "head -c 60000000 /dev/urandom > share/big");
     p->on_progress = stop_early;
     while (fetch_all(p, "share/big", "big") == ERR_STOPPED) {
         assert_true(p->incomplete);
@@ -201,7 +218,7 @@ static void stopped_goes_on(void **state) {
     }
     assert_int_equal(p->why, 0);
     assert_true(runs > 0);
-    assert_int_equal(fetched + p->fetched, 120000000);
+    assert_int_equal(fetched + p->fetched, 60000000);
     assert_int_equal(p->reused, fetched);
     run_shell(p, "cmp share/big out/big");
 }
@@ -283,11 +300,48 @@ static void restart_server(struct pair *p, const struct fetch_event *e) {
 static void restarted_server_is_found(void **state) {
     struct pair *p = *state;
 
-    run_shell(p, "head -c 120000000 /dev/urandom > share/big");
+    run_shell(p, "head -c 60000000 /dev/urandom > share/big");
     p->on_progress = restart_server;
     assert_int_equal(fetch_all(p, "share/big", "big"), 0);
-    assert_int_equal(p->fetched, 120000000);
+    assert_int_equal(p->fetched, 60000000);
     run_shell(p, "cmp share/big out/big");
+}
+
+/* ---- a second peer with the same file ---- */
+
+static void start_second(struct pair *p) {
+    struct server_options o = {
+        .loop = &p->loop, .id = &second.id, .shares = &second.shares, .name = "second", .port = 0};
+
+    run_shell(p, "mkdir second second/share; cp -p share/* second/share/");
+    assert_int_equal(identity_load(&second.id, in(p, "second")), 0);
+    shares_init(&second.shares, false);
+    assert_int_equal(shares_add(&second.shares, in(p, "second/share")), 0);
+    assert_int_equal(server_new(&second.server, &o), 0);
+}
+
+static void leave_for_good(struct pair *p, const struct fetch_event *e) {
+    if (!p->server || e->kind != FETCH_PROGRESS || e->done == 0)
+        return;
+    server_close(p->server);
+    p->server = NULL;
+}
+
+/* The first source goes for good: the second one takes over, and what is here already is compared
+ * with what it has, not fetched again. */
+static void other_source_takes_over(void **state) {
+    struct pair *p = *state;
+
+    run_shell(p, "head -c 60000000 /dev/urandom > share/big");
+    start_second(p);
+    p->on_progress = leave_for_good;
+    p->second_port = server_port(second.server);
+    assert_int_equal(fetch_all(p, "share/big", "big"), 0);
+    assert_null(p->server);
+    assert_int_equal(p->fetched, 60000000);
+    assert_int_equal(p->sources, 2);
+    run_shell(p, "cmp share/big out/big");
+    server_close(second.server); /* drop_pair runs the loop until it is down */
 }
 
 static void changed_key_is_refused(void **state) {
@@ -316,6 +370,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(growing_file_is_reported, make_pair, drop_pair),
         cmocka_unit_test_setup_teardown(removed_file_is_left_out, make_pair, drop_pair),
         cmocka_unit_test_setup_teardown(restarted_server_is_found, make_pair, drop_pair),
+        cmocka_unit_test_setup_teardown(other_source_takes_over, make_pair, drop_pair),
         cmocka_unit_test_setup_teardown(changed_key_is_refused, make_pair, drop_pair),
     };
 
