@@ -15,11 +15,13 @@
 
 struct app {
     bool at_prompt;
-    struct host_thread *host; /* at the prompt: what shares in the background */
+    struct sharer *sharer; /* at the prompt: what shares in the background */
+    uint16_t port;         /* where it listens; 0: nowhere */
     char state_dir[4096];
     struct identity id;
     struct config config;
     bool have_id, have_config;
+    bool left_behind; /* a thread still works for us: end the process without waiting for it */
 };
 
 /* Each loads once; 0, or the exit code of a failure that was reported. */

@@ -3,9 +3,12 @@
 
 #include "core/err.h"
 
+#include <errno.h>
 #include <signal.h>
-#include <string.h>
+#include <stdlib.h>
 #include <unistd.h>
+
+enum { CLOSE_MS = 500 };
 
 int client_load_trust(struct app *app, struct trust *t) {
     int code = app_state_dir(app), err;
@@ -38,42 +41,46 @@ static void start_signals(struct client *c) {
     static const int watched[CLIENT_SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
 
     for (unsigned i = 0; i < CLIENT_SIGNALS; i++) {
-        uv_signal_init(&c->loop, &c->signals[i]);
+        uv_signal_init(c->loop, &c->signals[i]);
         c->signals[i].data = c;
         uv_signal_start(&c->signals[i], on_signal, watched[i]);
         uv_unref((uv_handle_t *)&c->signals[i]);
     }
 }
 
-static int setup(struct client *c, unsigned buffers) {
+static int setup(struct client *c, unsigned buffers, const char *name) {
     int err = pool_init(&c->pool, buffers);
 
     if (!err)
-        err = tls_context_new(&c->tls, &c->app->id, TLS_DIALLER);
-    c->env.loop = &c->loop;
-    c->env.tls = c->tls;
-    c->env.pool = &c->pool;
-    return err;
+        err = conn_env_init(&c->env, c->loop, TLS_DIALLER, &c->app->id, &c->pool);
+    if (err)
+        return err;
+    conn_env_set_name(&c->env, name);
+    c->env.port = c->app->port;
+    return 0;
 }
 
 int client_open(struct client *c, struct app *app, unsigned buffers) {
+    char name[64];
     int code, err;
 
     *c = (struct client){.app = app};
     code = app_identity(app);
     if (!code)
-        code = app_name(app, NULL, c->env.name);
+        code = app_name(app, NULL, name);
     if (!code)
         code = client_load_trust(app, &c->trust);
     if (code)
         return code;
-    err = uv_loop_init(&c->loop);
+    c->loop = malloc(sizeof *c->loop);
+    err = c->loop ? uv_loop_init(c->loop) : -ENOMEM;
     if (err) {
+        free(c->loop);
         trust_clear(&c->trust);
         return fail(CODE_FAILED, "cannot start: %s", err_text(err));
     }
     start_signals(c);
-    err = setup(c, buffers);
+    err = setup(c, buffers, name);
     if (!err)
         return 0;
     client_close(c);
@@ -84,17 +91,33 @@ int client_run(struct client *c, const bool *done) {
     while (!*done) {
         if (c->stops > 0 && !c->on_stop)
             return ERR_STOPPED;
-        uv_run(&c->loop, UV_RUN_ONCE);
+        uv_run(c->loop, UV_RUN_ONCE);
     }
     return 0;
 }
 
+static void on_patience(uv_timer_t *timer) { *(bool *)timer->data = true; }
+
 void client_close(struct client *c) {
+    uv_timer_t patience;
+    bool over = false;
+
     for (unsigned i = 0; i < CLIENT_SIGNALS; i++)
         uv_close((uv_handle_t *)&c->signals[i], NULL);
-    uv_run(&c->loop, UV_RUN_DEFAULT);
-    uv_loop_close(&c->loop);
-    tls_context_free(c->tls);
+    uv_timer_init(c->loop, &patience);
+    patience.data = &over;
+    uv_timer_start(&patience, on_patience, CLOSE_MS, 0);
+    uv_unref((uv_handle_t *)&patience);
+    while (uv_loop_alive(c->loop) && !over)
+        uv_run(c->loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)&patience, NULL);
+    uv_run(c->loop, UV_RUN_NOWAIT);
+    if (uv_loop_close(c->loop) == UV_EBUSY) {
+        c->app->left_behind = true;
+        return;
+    }
+    free(c->loop);
+    conn_env_clear(&c->env);
     pool_clear(&c->pool);
     trust_clear(&c->trust);
 }

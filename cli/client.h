@@ -19,9 +19,8 @@ enum { CLIENT_SIGNALS = 3 };
 struct client {
     struct app *app;
     struct trust trust; /* the peers that we know */
-    uv_loop_t loop;
+    uv_loop_t *loop;
     struct pool pool;
-    struct tls_context *tls;
     struct conn_env env;
     uv_signal_t signals[CLIENT_SIGNALS];
     unsigned stops; /* signals that came */
@@ -36,7 +35,8 @@ int client_open(struct client *c, struct app *app, unsigned buffers);
 /* Runs the loop until *done. ERR_STOPPED: a signal came first (never if on_stop is set). */
 int client_run(struct client *c, const bool *done);
 
-/* Runs the loop until all that was closed is down. */
+/* Runs the loop until all that was closed is down. A name that is being resolved cannot be called
+ * back: after a moment it is left behind, with the loop (app->left_behind). */
 void client_close(struct client *c);
 
 /* Loads the file of known peers. 0, or the exit code of a failure that was reported. */

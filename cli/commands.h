@@ -26,6 +26,13 @@ int command_run(struct app *app, int argc, char **argv);
 /* The table for people. */
 void commands_help(void);
 
+int cmd_doctor(struct app *app, int argc, char **argv);
+int cmd_download(struct app *app, int argc, char **argv);
+int cmd_find(struct app *app, int argc, char **argv);
 int cmd_id(struct app *app, int argc, char **argv);
+int cmd_list(struct app *app, int argc, char **argv);
+int cmd_list_peers(struct app *app, int argc, char **argv);
+int cmd_share(struct app *app, int argc, char **argv);
+int cmd_trust(struct app *app, int argc, char **argv);
 
 #endif

@@ -11,10 +11,10 @@
 
 enum { HITS_BYTES_MAX = 16 << 20, HITS_FULL = 1 };
 
-struct roster_peer;
+struct survey_peer;
 
 struct hit {
-    const struct roster_peer *peer; /* outlives it */
+    const struct survey_peer *peer; /* outlives it */
     const char *peer_name;          /* escaped; the same */
     char *path;                     /* SHARE/dir/file, raw */
     uint64_t size;

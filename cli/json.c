@@ -45,14 +45,17 @@ int json_put_bytes(json_t *object, const char *key, const char *bytes, size_t le
 
 int json_line(json_t *object) {
     /* on a terminal nothing but ASCII: bidirectional controls are legal in JSON */
-    size_t flags = JSON_COMPACT | (isatty(STDOUT_FILENO) ? JSON_ENSURE_ASCII : 0);
+    size_t flags =
+        JSON_COMPACT | JSON_REAL_PRECISION(15) | (isatty(STDOUT_FILENO) ? JSON_ENSURE_ASCII : 0);
     char *line = object ? json_dumps(object, flags) : NULL;
+    int err;
 
     json_decref(object);
     if (!line)
         return -ENOMEM;
+    errno = 0;
     puts(line);
-    fflush(stdout); /* whoever reads us waits for whole events */
+    err = fflush(stdout) == 0 ? 0 : -errno; /* whoever reads us waits for whole events */
     free(line);
-    return 0;
+    return err;
 }

@@ -6,6 +6,7 @@
  */
 #include "cli/commands.h"
 #include "cli/opts.h"
+#include "cli/prompt.h"
 #include "core/log.h"
 #include "proto/name.h"
 
@@ -14,9 +15,17 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 const struct command commands[] = {
+    {"share", NULL, "[PATH...]", "Offer files and folders until Ctrl-C", cmd_share},
+    {"list-peers", "peers", "", "Show who is here", cmd_list_peers},
+    {"list", "ls", "[PEER[:PATH]]", "Show what peers offer", cmd_list},
+    {"find", NULL, "PATTERN", "Show which peers have a name like this", cmd_find},
+    {"download", "get", "WHAT...", "Get files and folders; run it again to resume", cmd_download},
     {"id", NULL, "", "Show our name and key", cmd_id},
+    {"trust", NULL, "...", "Known peers: list, pin, forget", cmd_trust},
+    {"doctor", NULL, "", "Find out why others are not seen", cmd_doctor},
     {0},
 };
 
@@ -76,7 +85,9 @@ void commands_help(void) {
             printf(" (also: %s)", c->alias);
         putchar('\n');
     }
-    puts("\n`lanyard COMMAND --help` tells more. `-v` tells more on stderr, `-vv` everything.");
+    puts(
+        "\nWithout a command: a prompt for the same commands, that shares the current folder too.\n"
+        "`lanyard COMMAND --help` tells more. `-v` tells more on stderr, `-vv` everything.");
 }
 
 /* Options before the command. Returns how many words they take, or -1 - exit code if the program
@@ -115,11 +126,11 @@ int main(int argc, char **argv) {
     first = global_options(argc, argv);
     if (first < 0)
         return check_stdout(-1 - first);
-    if (first == argc) {
-        commands_help();
-        return check_stdout(CODE_USAGE);
+    code = first < argc ? command_run(&app, argc - first, argv + first) : prompt(&app);
+    if (app.left_behind) { /* exit(3) would join libuv's threads */
+        fflush(NULL);
+        _exit(code);
     }
-    code = command_run(&app, argc - first, argv + first);
     app_clear(&app);
     return code;
 }

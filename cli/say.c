@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 static bool line_stands; /* a line of progress is on the terminal */
+static char last[8192];  /* failure; main thread */
 
 static void erase_line(void) {
     if (line_stands)
@@ -33,10 +34,15 @@ int fail(enum exit_code code, const char *format, ...) {
     va_list args;
 
     va_start(args, format);
+    vsnprintf(last, sizeof last, format, args);
+    va_end(args);
+    va_start(args, format);
     say("lanyard: ", format, args);
     va_end(args);
     return (int)code;
 }
+
+const char *say_last(void) { return last; }
 
 void warn(const char *format, ...) {
     va_list args;

@@ -24,8 +24,9 @@ enum exit_code {
 /* What the exit code of an error is, when nothing more is known about it. */
 enum exit_code code_of(int err);
 
-/* "lanyard: ..." on stderr, and the code back. */
+/* "lanyard: ..." on stderr, and the code back. say_last: the sentence of the last failure. */
 int fail(enum exit_code code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+const char *say_last(void);
 void warn(const char *format, ...) __attribute__((format(printf, 1, 2))); /* "lanyard: warning: */
 void note(const char *format, ...) __attribute__((format(printf, 1, 2))); /* as it is */
 

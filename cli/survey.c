@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/roster.h"
+#include "cli/survey.h"
 
 #include "core/err.h"
 #include "proto/name.h"
@@ -9,23 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOG_MODULE "roster"
+#define LOG_MODULE "survey"
 #include "core/log.h"
 
 enum { TRIES_MAX = 3 };
 
-static void pump(struct roster *r);
+static void pump(struct survey *r);
 
-void roster_init(struct roster *r, struct client *c) {
-    *r = (struct roster){.client = c, .browse_closed = true};
-    uv_timer_init(&c->loop, &r->deadline);
-    uv_timer_init(&c->loop, &r->patience);
+void survey_init(struct survey *r, struct client *c) {
+    *r = (struct survey){.client = c, .browse_closed = true};
+    uv_timer_init(c->loop, &r->deadline);
+    uv_timer_init(c->loop, &r->patience);
 }
 
-static struct roster_peer *new_peer(struct roster *r) {
-    struct roster_peer **all, *p;
+static struct survey_peer *new_peer(struct survey *r) {
+    struct survey_peer **all, *p;
 
-    if (r->n == ROSTER_PEERS_MAX)
+    if (r->n == SURVEY_PEERS_MAX)
         return NULL;
     all = reallocarray(r->all, r->n + 1, sizeof *all);
     if (!all)
@@ -34,13 +34,13 @@ static struct roster_peer *new_peer(struct roster *r) {
     p = calloc(1, sizeof *p);
     if (!p)
         return NULL;
-    p->roster = r;
+    p->survey = r;
     all[r->n++] = p;
     return p;
 }
 
-static struct roster_peer *new_address(struct roster *r, const struct peer_spec *spec) {
-    struct roster_peer *p = new_peer(r);
+static struct survey_peer *new_address(struct survey *r, const struct peer_spec *spec) {
+    struct survey_peer *p = new_peer(r);
 
     if (!p)
         return NULL;
@@ -49,31 +49,31 @@ static struct roster_peer *new_address(struct roster *r, const struct peer_spec 
     return p;
 }
 
-int roster_add(struct roster *r, const char *word) {
+int survey_add(struct survey *r, const char *word) {
     struct peer_spec spec;
-    struct roster_peer *p;
+    struct survey_peer *p;
 
     if (what_parse_peer(&spec, word) != 0 || spec.host[0] == '\0')
         return -EINVAL;
     p = new_address(r, &spec);
     if (!p)
         return -ENOMEM;
-    p->origin = ROSTER_ADDED;
+    p->origin = SURVEY_ADDED;
     r->n_added++;
     return 0;
 }
 
 /* ---- who is asked ---- */
 
-static bool wanted(const struct roster *r, const struct roster_peer *p) {
-    const struct roster_question *q = r->question;
+static bool wanted(const struct survey *r, const struct survey_peer *p) {
+    const struct survey_question *q = r->question;
     char shown[4 * PEER_NAME_LEN + 1];
 
     if (r->spelt)
         return p == r->spelt;
     if (r->n_added > 0)
-        return p->origin == ROSTER_ADDED;
-    if (p->origin != ROSTER_BROWSED || p->gone)
+        return p->origin == SURVEY_ADDED;
+    if (p->origin != SURVEY_BROWSED || p->gone)
         return false;
     if (!q->only)
         return true;
@@ -81,12 +81,12 @@ static bool wanted(const struct roster *r, const struct roster_peer *p) {
     return what_matches(q->only, shown, p->seen_id[0] ? p->seen_id : q->only->id);
 }
 
-static void check_done(struct roster *r) {
+static void check_done(struct survey *r) {
     unsigned open = 0, answered = 0;
 
     for (unsigned i = 0; i < r->n; i++) {
-        open += r->all[i]->state == ROSTER_WAITING || r->all[i]->state == ROSTER_ASKED;
-        answered += r->all[i]->state == ROSTER_ANSWERED || r->all[i]->state == ROSTER_REFUSED;
+        open += r->all[i]->state == SURVEY_WAITING || r->all[i]->state == SURVEY_ASKED;
+        answered += r->all[i]->state == SURVEY_ANSWERED || r->all[i]->state == SURVEY_REFUSED;
     }
     if (open > 0)
         return;
@@ -99,13 +99,13 @@ static void check_done(struct roster *r) {
 }
 
 static void on_deadline(uv_timer_t *timer) {
-    struct roster *r = timer->data;
+    struct survey *r = timer->data;
 
     r->done = true;
 }
 
 static void on_patience(uv_timer_t *timer) {
-    struct roster *r = timer->data;
+    struct survey *r = timer->data;
 
     r->patient = false;
     check_done(r);
@@ -113,15 +113,15 @@ static void on_patience(uv_timer_t *timer) {
 
 /* ---- one peer's answer ---- */
 
-static bool is_ours(const struct roster *r, const struct roster_peer *p) {
-    return p->origin == ROSTER_BROWSED && memcmp(p->key, r->client->app->id.key, KEY_LEN) == 0;
+static bool is_ours(const struct survey *r, const struct survey_peer *p) {
+    return p->origin == SURVEY_BROWSED && memcmp(p->key, r->client->app->id.key, KEY_LEN) == 0;
 }
 
-static bool is_double(const struct roster *r, const struct roster_peer *p) {
+static bool is_double(const struct survey *r, const struct survey_peer *p) {
     for (unsigned i = 0; i < r->n; i++) {
-        const struct roster_peer *o = r->all[i];
+        const struct survey_peer *o = r->all[i];
 
-        if (o != p && o->identified && o->state != ROSTER_LEFT_OUT && o->state != ROSTER_FAILED &&
+        if (o != p && o->identified && o->state != SURVEY_LEFT_OUT && o->state != SURVEY_FAILED &&
             memcmp(o->key, p->key, KEY_LEN) == 0)
             return true;
     }
@@ -129,8 +129,8 @@ static bool is_double(const struct roster *r, const struct roster_peer *p) {
 }
 
 /* Once per answer, when its first row or its end is here. */
-static void identify(struct roster_peer *p, const struct query_peer *who) {
-    struct roster *r = p->roster;
+static void identify(struct survey_peer *p, const struct query_peer *who) {
+    struct survey *r = p->survey;
     const struct peer_spec *only = r->question->only;
 
     if (p->identified)
@@ -144,24 +144,24 @@ static void identify(struct roster_peer *p, const struct query_peer *who) {
     p->trust = trust_check(&r->client->trust, p->name, p->key, p->known_key);
     if (is_ours(r, p) || is_double(r, p) ||
         (only && only->kind == PEER_NAME && !what_matches(only, p->name, p->key_text)))
-        p->state = ROSTER_LEFT_OUT;
+        p->state = SURVEY_LEFT_OUT;
     else if (p->trust < 0 && !r->question->any_key)
-        p->state = ROSTER_REFUSED;
+        p->state = SURVEY_REFUSED;
 }
 
 static void on_row(void *owner, const struct query_peer *who, const struct wire_entry *e) {
-    struct roster_peer *p = owner;
-    const struct roster_question *q = p->roster->question;
+    struct survey_peer *p = owner;
+    const struct survey_question *q = p->survey->question;
 
     identify(p, who);
-    if (p->state == ROSTER_ASKED && q->on_row)
+    if (p->state == SURVEY_ASKED && q->on_row)
         q->on_row(q->owner, p, e);
 }
 
 static void on_answer(void *owner, int why, const char *text, const struct query_peer *who,
                       const struct query_info *info) {
-    struct roster_peer *p = owner;
-    struct roster *r = p->roster;
+    struct survey_peer *p = owner;
+    struct survey *r = p->survey;
 
     p->query = NULL;
     r->n_asked--;
@@ -169,20 +169,20 @@ static void on_answer(void *owner, int why, const char *text, const struct query
         identify(p, who);
     if (info)
         p->info = *info;
-    if (p->state == ROSTER_ASKED) {
-        p->state = why == 0 ? ROSTER_ANSWERED : ROSTER_FAILED;
+    if (p->state == SURVEY_ASKED) {
+        p->state = why == 0 ? SURVEY_ANSWERED : SURVEY_FAILED;
         p->why = why;
         snprintf(p->text, sizeof p->text, "%s", text);
         if (why != 0 && p->fresh && p->tries < TRIES_MAX)
-            p->state = ROSTER_WAITING;
+            p->state = SURVEY_WAITING;
     }
     pump(r);
 }
 
 static const struct query_handler query_events = {.on_row = on_row, .on_done = on_answer};
 
-static void ask(struct roster_peer *p) {
-    struct roster *r = p->roster;
+static void ask(struct survey_peer *p) {
+    struct survey *r = p->survey;
     struct query_request request = {
         .to = p->to, .kind = r->question->kind, .timeout_ms = r->question->peer_ms};
     int err;
@@ -192,29 +192,29 @@ static void ask(struct roster_peer *p) {
     p->tries++;
     err = query_start(&p->query, &r->client->env, &request, &query_events, p);
     if (err) {
-        p->state = ROSTER_FAILED;
+        p->state = SURVEY_FAILED;
         p->why = err;
         return;
     }
-    p->state = ROSTER_ASKED;
+    p->state = SURVEY_ASKED;
     r->n_asked++;
 }
 
 /* Asks whoever waits, as many at once as we like. */
-static void pump(struct roster *r) {
-    for (unsigned i = 0; i < r->n && r->n_asked < ROSTER_AT_ONCE; i++)
-        if (r->all[i]->state == ROSTER_WAITING)
+static void pump(struct survey *r) {
+    for (unsigned i = 0; i < r->n && r->n_asked < SURVEY_AT_ONCE; i++)
+        if (r->all[i]->state == SURVEY_WAITING)
             ask(r->all[i]);
     check_done(r);
 }
 
 /* ---- discovery ---- */
 
-static struct roster_peer *find_browsed(struct roster *r, const struct peer *seen) {
+static struct survey_peer *find_browsed(struct survey *r, const struct peer *seen) {
     for (unsigned i = 0; i < r->n; i++) {
-        struct roster_peer *p = r->all[i];
+        struct survey_peer *p = r->all[i];
 
-        if (p->origin != ROSTER_BROWSED)
+        if (p->origin != SURVEY_BROWSED)
             continue;
         if (seen->id[0] ? strcmp(p->seen_id, seen->id) == 0 : strcmp(p->seen_name, seen->name) == 0)
             return p;
@@ -230,17 +230,19 @@ static void set_endpoint(struct endpoint *to, const struct peer *seen) {
 }
 
 static void on_peer(void *owner, const struct peer *seen) {
-    struct roster *r = owner;
-    struct roster_peer *p = find_browsed(r, seen);
+    struct survey *r = owner;
+    struct survey_peer *p = find_browsed(r, seen);
     char ours[KEY_TEXT_LEN + 1];
 
     key_text(r->client->app->id.key, ours);
-    if (strcmp(seen->id, ours) == 0)
+    if (strcmp(seen->id, ours) == 0) {
+        r->ours_seen = true;
         return;
+    }
     if (!p)
         p = new_peer(r);
     if (!p) {
-        log_info("more than %d peers: %s is left out", ROSTER_PEERS_MAX, seen->name);
+        log_info("more than %d peers: %s is left out", SURVEY_PEERS_MAX, seen->name);
         return;
     }
     snprintf(p->seen_name, sizeof p->seen_name, "%s", seen->name);
@@ -253,27 +255,29 @@ static void on_peer(void *owner, const struct peer *seen) {
             r->on_seen(r->owner, p);
         return;
     }
-    if ((p->state == ROSTER_IDLE || (p->state == ROSTER_FAILED && p->tries < TRIES_MAX)) &&
+    if ((p->state == SURVEY_IDLE || (p->state == SURVEY_FAILED && p->tries < TRIES_MAX)) &&
         wanted(r, p))
-        p->state = ROSTER_WAITING;
+        p->state = SURVEY_WAITING;
     pump(r);
 }
 
 static void on_gone(void *owner, const struct peer *seen) {
-    struct roster *r = owner;
-    struct roster_peer *p = find_browsed(r, seen);
+    struct survey *r = owner;
+    struct survey_peer *p = find_browsed(r, seen);
 
     if (!p)
         return;
     p->gone = true;
-    if (p->state == ROSTER_WAITING)
-        p->state = ROSTER_IDLE;
+    if (p->state == SURVEY_WAITING)
+        p->state = SURVEY_IDLE;
     if (r->question)
         check_done(r);
+    else if (r->on_seen)
+        r->on_seen(r->owner, p);
 }
 
 static void on_settled(void *owner) {
-    struct roster *r = owner;
+    struct survey *r = owner;
 
     r->settled = true;
     if (r->question)
@@ -281,7 +285,7 @@ static void on_settled(void *owner) {
 }
 
 static void on_problem(void *owner, const char *text) {
-    struct roster *r = owner;
+    struct survey *r = owner;
 
     snprintf(r->problem, sizeof r->problem, "%s", text);
     log_info("discovery: %s", text);
@@ -290,35 +294,36 @@ static void on_problem(void *owner, const char *text) {
 static const struct browse_handler browse_events = {
     .on_peer = on_peer, .on_gone = on_gone, .on_settled = on_settled, .on_problem = on_problem};
 
-static int need_browse(struct roster *r) {
+static int need_browse(struct survey *r) {
     int err;
 
     if (r->browse)
         return 0;
-    err = browse_start(&r->browse, &r->client->loop, &browse_events, r);
+    err = browse_start(&r->browse, r->client->loop, &browse_events, r);
     r->browse_closed = err != 0;
+    r->browsing_since = uv_now(r->client->loop);
     return err;
 }
 
 /* ---- a question ---- */
 
 /* The peer at an address that a WHAT spells out: the same one each time. */
-static struct roster_peer *find_spelt(struct roster *r, const struct peer_spec *spec) {
-    struct roster_peer *p;
+static struct survey_peer *find_spelt(struct survey *r, const struct peer_spec *spec) {
+    struct survey_peer *p;
 
     for (unsigned i = 0; i < r->n; i++) {
         p = r->all[i];
-        if (p->origin == ROSTER_SPELT && p->to.port == spec->port &&
+        if (p->origin == SURVEY_SPELT && p->to.port == spec->port &&
             strcmp(p->to.host, spec->host) == 0)
             return p;
     }
     p = new_address(r, spec);
     if (p)
-        p->origin = ROSTER_SPELT;
+        p->origin = SURVEY_SPELT;
     return p;
 }
 
-static int prepare(struct roster *r, const struct roster_question *q) {
+static int prepare(struct survey *r, const struct survey_question *q) {
     r->question = q;
     r->spelt = NULL;
     r->done = false;
@@ -333,14 +338,20 @@ static int prepare(struct roster *r, const struct roster_question *q) {
     return 0;
 }
 
-static void finish(struct roster *r) {
+static uint64_t patience_left(const struct survey *r) {
+    uint64_t gone = uv_now(r->client->loop) - r->browsing_since;
+
+    return gone < r->question->patience_ms ? r->question->patience_ms - gone : 0;
+}
+
+static void finish(struct survey *r) {
     uv_timer_stop(&r->deadline);
     uv_timer_stop(&r->patience);
     for (unsigned i = 0; i < r->n; i++) {
-        struct roster_peer *p = r->all[i];
+        struct survey_peer *p = r->all[i];
 
-        if (p->state == ROSTER_ASKED || p->state == ROSTER_WAITING) {
-            p->state = ROSTER_FAILED;
+        if (p->state == SURVEY_ASKED || p->state == SURVEY_WAITING) {
+            p->state = SURVEY_FAILED;
             p->why = UV_ETIMEDOUT;
         }
         query_stop(p->query);
@@ -350,7 +361,7 @@ static void finish(struct roster *r) {
     r->question = NULL;
 }
 
-int roster_ask(struct roster *r, const struct roster_question *q) {
+int survey_ask(struct survey *r, const struct survey_question *q) {
     int err = prepare(r, q);
 
     if (err) {
@@ -358,9 +369,9 @@ int roster_ask(struct roster *r, const struct roster_question *q) {
         return err;
     }
     for (unsigned i = 0; i < r->n; i++) {
-        struct roster_peer *p = r->all[i];
+        struct survey_peer *p = r->all[i];
 
-        p->state = wanted(r, p) ? ROSTER_WAITING : ROSTER_IDLE;
+        p->state = wanted(r, p) ? SURVEY_WAITING : SURVEY_IDLE;
         p->identified = false;
         p->tries = 0;
         p->why = 0;
@@ -368,7 +379,7 @@ int roster_ask(struct roster *r, const struct roster_question *q) {
     }
     r->deadline.data = r->patience.data = r;
     uv_timer_start(&r->deadline, on_deadline, q->wait_ms, 0);
-    uv_timer_start(&r->patience, on_patience, q->patience_ms, 0);
+    uv_timer_start(&r->patience, on_patience, patience_left(r), 0);
     pump(r);
     err = client_run(r->client, &r->done);
     finish(r);
@@ -376,18 +387,18 @@ int roster_ask(struct roster *r, const struct roster_question *q) {
 }
 
 static void on_browse_closed(void *owner) {
-    struct roster *r = owner;
+    struct survey *r = owner;
 
     r->browse_closed = true;
 }
 
-void roster_close(struct roster *r) {
+void survey_close(struct survey *r) {
     if (r->browse)
         browse_close(r->browse, on_browse_closed);
     uv_close((uv_handle_t *)&r->deadline, NULL);
     uv_close((uv_handle_t *)&r->patience, NULL);
     while (!r->browse_closed)
-        uv_run(&r->client->loop, UV_RUN_ONCE);
+        uv_run(r->client->loop, UV_RUN_ONCE);
     for (unsigned i = 0; i < r->n; i++)
         free(r->all[i]);
     free(r->all);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* roster, second half: names and sentences about the peers that were asked. */
-#include "cli/roster.h"
+/* survey, second half: names and sentences about the peers that were asked. */
+#include "cli/survey.h"
 
 #include "core/err.h"
 #include "proto/name.h"
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-unsigned roster_count(const struct roster *r, enum roster_state state) {
+unsigned survey_count(const struct survey *r, enum survey_state state) {
     unsigned n = 0;
 
     for (unsigned i = 0; i < r->n; i++)
@@ -16,7 +16,7 @@ unsigned roster_count(const struct roster *r, enum roster_state state) {
     return n;
 }
 
-const struct roster_peer *roster_first(const struct roster *r, enum roster_state state) {
+const struct survey_peer *survey_first(const struct survey *r, enum survey_state state) {
     for (unsigned i = 0; i < r->n; i++)
         if (r->all[i]->state == state)
             return r->all[i];
@@ -24,55 +24,60 @@ const struct roster_peer *roster_first(const struct roster *r, enum roster_state
 }
 
 /* HOST:PORT, as it can be typed again. */
-static void show_address(const char *host, uint16_t port, char out[static ROSTER_LABEL_LEN]) {
-    char shown[ROSTER_LABEL_LEN - 16];
+static void show_address(const char *host, uint16_t port, char out[static SURVEY_LABEL_LEN]) {
+    char shown[SURVEY_LABEL_LEN - 16];
 
     name_show(host, strlen(host), shown, sizeof shown);
-    snprintf(out, ROSTER_LABEL_LEN, strchr(host, ':') ? "[%s]:%u" : "%s:%u", shown, port);
+    snprintf(out, SURVEY_LABEL_LEN, strchr(host, ':') ? "[%s]:%u" : "%s:%u", shown, port);
 }
 
-void roster_label(const struct roster *r, const struct roster_peer *p,
-                  char out[static ROSTER_LABEL_LEN]) {
+void survey_label(const struct survey *r, const struct survey_peer *p,
+                  char out[static SURVEY_LABEL_LEN]) {
     unsigned n = 0;
 
-    if (p->origin != ROSTER_BROWSED) {
+    if (p->origin != SURVEY_BROWSED) {
         show_address(p->to.host, p->to.port, out);
         return;
     }
     if (strchr(p->name, ':')) { /* NAME:PATH would be cut in the wrong place */
-        snprintf(out, ROSTER_LABEL_LEN, "%s", p->addr);
+        snprintf(out, SURVEY_LABEL_LEN, "%s", p->addr);
         return;
     }
     for (unsigned i = 0; i < r->n; i++)
-        n += r->all[i]->state == ROSTER_ANSWERED && strcmp(r->all[i]->name, p->name) == 0;
+        n += r->all[i]->state == SURVEY_ANSWERED && strcmp(r->all[i]->name, p->name) == 0;
     if (n > 1)
-        snprintf(out, ROSTER_LABEL_LEN, "%s#%.*s", p->name, KEY_SHORT_LEN, p->key_text);
+        snprintf(out, SURVEY_LABEL_LEN, "%s#%.*s", p->name, KEY_SHORT_LEN, p->key_text);
     else
-        snprintf(out, ROSTER_LABEL_LEN, "%s", p->name);
+        snprintf(out, SURVEY_LABEL_LEN, "%s", p->name);
 }
 
-static const char *reason(const struct roster_peer *p) {
-    return p->text[0] ? p->text : err_text(p->why);
+/* Why it did not answer. Static. */
+static const char *reason(const struct survey_peer *p) {
+    static char text[512];
+
+    snprintf(text, sizeof text, "%s%s%s%s", err_text(p->why), p->text[0] ? " (" : "", p->text,
+             p->text[0] ? ")" : "");
+    return text;
 }
 
-void roster_warn(const struct roster *r) {
-    char label[ROSTER_LABEL_LEN];
+void survey_warn(const struct survey *r) {
+    char label[SURVEY_LABEL_LEN];
 
     for (unsigned i = 0; i < r->n; i++) {
-        const struct roster_peer *p = r->all[i];
+        const struct survey_peer *p = r->all[i];
 
-        if (p->state == ROSTER_REFUSED) {
+        if (p->state == SURVEY_REFUSED) {
             warn("%s at %s is left out: its key is not the one known under this name. "
                  "`lanyard list '%s'` tells more",
                  p->name, p->addr, p->name);
-        } else if (p->state == ROSTER_FAILED && p->origin == ROSTER_ADDED) {
+        } else if (p->state == SURVEY_FAILED && p->origin == SURVEY_ADDED) {
             show_address(p->to.host, p->to.port, label);
             warn("%s: %s", label, reason(p));
         }
     }
 }
 
-int roster_refuse(const struct roster_peer *p) {
+int survey_refuse(const struct survey_peer *p) {
     char known[KEY_TEXT_LEN + 1];
 
     key_text(p->known_key, known);
@@ -85,12 +90,12 @@ int roster_refuse(const struct roster_peer *p) {
                 p->name, p->addr, known, p->key_text, p->name);
 }
 
-static int nobody_at_all(const struct roster *r) {
-    const struct roster_peer *p = roster_first(r, ROSTER_FAILED);
+static int nobody_at_all(const struct survey *r) {
+    const struct survey_peer *p = survey_first(r, SURVEY_FAILED);
 
     if (p)
         fail(CODE_NOT_FOUND, "of %u peers that were seen none answered: %s",
-             roster_count(r, ROSTER_FAILED), reason(p));
+             survey_count(r, SURVEY_FAILED), reason(p));
     else
         fail(CODE_NOT_FOUND, "no peers found. Does anybody share in this network?");
     if (r->problem[0])
@@ -103,34 +108,41 @@ static int nobody_at_all(const struct roster *r) {
 }
 
 /* One peer was meant, and it did not answer. */
-static int failed(const struct roster_peer *p) {
-    char label[ROSTER_LABEL_LEN];
+static int failed(const struct survey_peer *p) {
+    char label[SURVEY_LABEL_LEN];
     enum exit_code code = code_of(p->why);
 
-    if (p->origin == ROSTER_BROWSED)
+    if (p->origin == SURVEY_BROWSED)
         name_show(p->seen_name, strlen(p->seen_name), label, sizeof label);
     else
         show_address(p->to.host, p->to.port, label);
+    if (p->identified)
+        return fail(code, "%s: %s", p->name, reason(p));
     return fail(code == CODE_REFUSED ? code : CODE_NOT_FOUND, "no answer from %s: %s%s", label,
                 reason(p), p->why == UV_ECONNREFUSED ? ". Does `lanyard share` run there?" : "");
 }
 
-int roster_nobody(const struct roster *r, const struct peer_spec *only) {
-    const struct roster_peer *p = roster_first(r, ROSTER_REFUSED);
+int survey_nobody(const struct survey *r, const struct peer_spec *only) {
+    const struct survey_peer *p = survey_first(r, SURVEY_REFUSED);
     char shown[4 * WHAT_NAME_MAX];
 
     if (p)
-        return roster_refuse(p);
+        return survey_refuse(p);
     if (r->n_added > 0) {
-        roster_warn(r);
+        survey_warn(r);
         return fail(CODE_NOT_FOUND, "none of the peers given with --peer answered");
     }
-    p = roster_first(r, ROSTER_FAILED);
-    if (only && p)
-        return failed(p);
+    p = survey_first(r, SURVEY_FAILED);
     if (!only || r->n == 0)
         return nobody_at_all(r);
     name_show(only->name, strlen(only->name), shown, sizeof shown);
+    if (p && p->origin == SURVEY_SPELT && only->kind == PEER_NAME)
+        return fail(CODE_NOT_FOUND,
+                    "there is no peer %s here, and no host of that name answers (%s); "
+                    "`lanyard list-peers` shows who is here",
+                    shown, reason(p));
+    if (p)
+        return failed(p);
     return fail(CODE_NOT_FOUND, "there is no peer %s%s%s; `lanyard list-peers` shows who is here",
                 shown, only->id[0] ? "#" : "", only->id);
 }

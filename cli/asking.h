@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * asking -- what list-peers, list, find and download have in common: a client with a survey, the
+ * options --peer and --wait, and the printing of rows
+ */
+#ifndef CLI_ASKING_H
+#define CLI_ASKING_H
+
+#include "cli/hits.h"
+#include "cli/opts.h"
+#include "cli/survey.h"
+
+struct asking_options {
+    struct opt_texts peers;
+    uint64_t wait_ms;
+    bool json;
+};
+
+#define OPT_ASKING(o)                                                                              \
+    {                                                                                              \
+        "peer",        0,                                                                          \
+        "HOST[:PORT]", "ask only this peer, without discovery; may be repeated",                   \
+        OPT_TEXTS,     &(o)->peers},                                                               \
+        {"wait", 'w', "S", "look for peers no longer than S seconds", OPT_SECONDS, &(o)->wait_ms}, \
+        OPT_COMMON(&(o)->json)
+
+enum { ASKING_BUFFERS = 8 }; /* of frames, where only rows arrive */
+
+struct asking {
+    struct client client;
+    struct survey survey;
+};
+
+/* buffers: of frames, for client_open. 0, or the exit code of a failure that was reported. */
+int asking_open(struct asking *a, struct app *app, const struct asking_options *o,
+                unsigned buffers);
+void asking_close(struct asking *a);
+
+/* survey_ask. CODE_DONE: at least one peer answered, the others were warned of; else it was
+ * reported why. A name that no peer bears is tried as a host. */
+int asking_ask(struct asking *a, const struct survey_question *q);
+/* Its two halves: the first reports nothing and returns 0 or an error. */
+int asking_try(struct asking *a, const struct survey_question *q);
+int asking_report(const struct asking *a, const struct survey_question *q, int err);
+
+/* Complaints about a NAME, after asking_ask. */
+int asking_not_found(const struct asking *a, const char *name);
+int asking_ambiguous(const struct asking *a, struct hits *candidates, const char *name);
+
+/* "192.168.1.7:5000", "[fe80::1%eth0]:5000" */
+enum { ADDRESS_LEN = 80 };
+void address_text(const struct sockaddr_storage *addr, char out[static ADDRESS_LEN]);
+
+/* Prints rows, sorted, as PEER:PATH that can be typed again; as objects if json. *heading: print
+ * one before the first row, then false. 0 or -ENOMEM. */
+int listing_print(const struct survey *r, struct hits *h, bool json, bool *heading);
+/* The same for people, on stderr. */
+void listing_candidates(const struct survey *r, struct hits *h);
+
+#endif

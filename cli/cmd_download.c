@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/commands.h"
+#include "cli/download.h"
+#include "cli/json.h"
+#include "core/err.h"
+#include "proto/name.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { BUFFERS = 24 }; /* frames that arrive while others are written: 26 MiB at the most */
+
+static const struct usage usage = {
+    .name = "download",
+    .args = "WHAT...\nHOST PORT NAME",
+    .summary = "Get files and folders by name; run it again to resume",
+    .details =
+        "WHAT is a NAME, or PEER:PATH. A NAME is a path SHARE/dir/file, a share's name, or the "
+        "name\n"
+        "of a file or folder anywhere in a peer's shares. If several peers have the same file, it\n"
+        "is taken from all of them. PEER is a name as `list-peers` shows it, NAME#ID when two "
+        "bear\n"
+        "it, or HOST[:PORT]. With HOST and PORT as separate words nobody needs to be discovered.\n"
+        "A NAME with a colon in it is tried if no peer is called like what stands before the "
+        "colon.\n"
+        "\n"
+        "What has arrived is kept in NAME.lanyard-part; the final paths are printed.\n",
+};
+
+struct words {
+    struct asking_options ask;
+    struct download_options o;
+    char *const *what;
+    int n;
+    bool seed; /* HOST PORT NAME */
+};
+
+struct looking {
+    struct asking a;
+    const struct words *w;
+    struct what what;
+    struct hits hits;
+    int err;
+};
+
+static void on_row(void *owner, const struct survey_peer *p, const struct wire_entry *e) {
+    struct looking *l = owner;
+    const struct hit about = {.peer = p, .peer_name = p->name};
+    int err = hits_add(&l->hits, &about, "", e);
+
+    if (err < 0) /* HITS_FULL: more candidates than anybody wants to see */
+        l->err = err;
+}
+
+static struct survey_question question(struct looking *l) {
+    return (struct survey_question){
+        .kind = QUERY_NAME,
+        .arg = l->what.path,
+        .only = l->what.peer.kind == PEER_ANY ? NULL : &l->what.peer,
+        .wait_ms = l->w->ask.wait_ms,
+        .patience_ms = SURVEY_PATIENCE_MS,
+        .peer_ms = SURVEY_PEER_MS,
+        .on_row = on_row,
+        .owner = l,
+    };
+}
+
+/* `a:b`, and no peer or host is called `a`: then somebody may have a file called `a:b`. */
+static int as_name(struct looking *l, const char *word) {
+    struct survey_question q;
+    int err;
+
+    if (!name_path_ok(word, strlen(word)))
+        return 0;
+    l->what.peer.kind = PEER_ANY;
+    snprintf(l->what.path, sizeof l->what.path, "%s", word);
+    q = question(l);
+    err = asking_try(&l->a, &q);
+    return err;
+}
+
+/* Asks who has it. CODE_DONE: l->hits holds what was answered. */
+static int ask(struct looking *l, const char *word) {
+    const struct survey *r = &l->a.survey;
+    struct survey_question q = question(l);
+    int err = asking_try(&l->a, &q), code;
+
+    if (!err && l->what.peer.kind == PEER_NAME && !l->what.peer.id[0] && r->n_added == 0 &&
+        !survey_first(r, SURVEY_ANSWERED) && !survey_first(r, SURVEY_REFUSED))
+        err = as_name(l, word);
+    q = question(l);
+    code = asking_report(&l->a, &q, err);
+    if (!code && l->err)
+        return fail(CODE_FAILED, "%s", err_text(l->err));
+    return code;
+}
+
+static int get(struct looking *l, const char *word) {
+    const struct survey_peer *refused;
+    int code = ask(l, word);
+
+    if (code)
+        return code;
+    switch (hits_resolve(&l->hits, l->what.path)) {
+    case HITS_NONE:
+        refused = survey_first(&l->a.survey, SURVEY_REFUSED);
+        return refused ? survey_refuse(refused) : asking_not_found(&l->a, l->what.path);
+    case HITS_MANY:
+        return asking_ambiguous(&l->a, &l->hits, l->what.path);
+    case HITS_ONE:
+        break;
+    }
+    return download_run(&l->a, &l->w->o, &l->hits);
+}
+
+/* One WHAT. With --json its last line says how it ended. */
+static int get_one(struct looking *l, const char *word) {
+    int code;
+
+    hits_init(&l->hits);
+    l->err = 0;
+    code = get(l, word);
+    hits_clear(&l->hits);
+    if (l->w->o.json && code != CODE_DONE && code != CODE_SKIPPED)
+        json_line(
+            json_pack("{s:s, s:i, s:s}", "event", "failed", "code", code, "message", say_last()));
+    return code;
+}
+
+static int parse_what(struct looking *l, const char *word) {
+    char shown[1024];
+
+    if (what_parse(&l->what, word) == 0 && l->what.path[0])
+        return 0;
+    name_show(word, strlen(word), shown, sizeof shown);
+    return opts_misused(&usage, "`%s` is neither NAME nor PEER:PATH", shown);
+}
+
+static int get_seed(struct looking *l) {
+    int code = parse_what(l, l->w->what[2]);
+
+    if (code)
+        return code;
+    if (l->what.peer.kind != PEER_ANY) { /* a colon in a NAME */
+        l->what = (struct what){0};
+        snprintf(l->what.path, sizeof l->what.path, "%s", l->w->what[2]);
+    }
+    if (what_parse_address(&l->what.peer, l->w->what[0], l->w->what[1]) != 0)
+        return opts_misused(&usage, "HOST is a name or an address");
+    return get_one(l, l->w->what[2]);
+}
+
+/* The first failure is the exit code, but all are tried. */
+static int get_all(struct looking *l) {
+    int first = CODE_DONE;
+
+    for (int i = 0; i < l->w->n && l->a.client.stops == 0; i++) {
+        int code = parse_what(l, l->w->what[i]);
+
+        if (code)
+            return code;
+        code = get_one(l, l->w->what[i]);
+        if (first == CODE_DONE)
+            first = code;
+    }
+    return first;
+}
+
+static int check_dir(const char *dir) {
+    char shown[1024];
+    struct stat st;
+    int err = stat(dir, &st) == 0 ? 0 : -errno;
+
+    if (!err && S_ISDIR(st.st_mode))
+        return 0;
+    name_show(dir, strlen(dir), shown, sizeof shown);
+    return fail(CODE_FAILED, "%s: %s; --output takes a folder that exists", shown,
+                err ? err_text(err) : "it is no folder");
+}
+
+static int parse(struct words *w, int argc, char **argv) {
+    const struct opt table[] = {
+        {"output", 'o', "DIR", "put it there (default: the current folder)", OPT_TEXT, &w->o.dir},
+        {"timeout", 't', "S", "give up when nothing arrived for S seconds (default: 60)",
+         OPT_SECONDS, &w->o.timeout_ms},
+        {"unsafe-links", 0, NULL, "keep symlinks that lead out of what is downloaded", OPT_FLAG,
+         &w->o.unsafe_links},
+        OPT_ASKING(&w->ask),
+        {0},
+    };
+    struct peer_spec p;
+    int first, parsed = opts_parse(&usage, table, argc, argv, &first);
+
+    if (parsed)
+        return parsed;
+    w->what = argv + first;
+    w->n = argc - first;
+    w->o.json = w->ask.json;
+    w->seed = w->n == 3 && what_parse_address(&p, w->what[0], w->what[1]) == 0;
+    if (w->n > 0)
+        return 0;
+    opts_misused(&usage, "what?");
+    return -EINVAL;
+}
+
+int cmd_download(struct app *app, int argc, char **argv) {
+    struct words w = {.ask.wait_ms = SURVEY_WAIT_MS,
+                      .o = {.dir = ".", .timeout_ms = FETCH_TIMEOUT_MS}};
+    struct looking l = {.w = &w};
+    int code, parsed = parse(&w, argc, argv);
+
+    if (parsed)
+        return opts_code(parsed);
+    code = check_dir(w.o.dir);
+    if (code)
+        return code;
+    code = asking_open(&l.a, app, &w.ask, BUFFERS);
+    if (code)
+        return code;
+    code = w.seed ? get_seed(&l) : get_all(&l);
+    asking_close(&l.a);
+    return code;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/asking.h"
+#include "cli/commands.h"
+#include "core/err.h"
+#include "proto/name.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct usage usage = {
+    .name = "find",
+    .args = "PATTERN",
+    .summary = "Show which peers have a name like this",
+    .details = "PATTERN is part of a name, in any case; or, with one of *?[ in it, all of it:\n"
+               "'*.flac'. What is shown as WHAT can be given to `download`.\n",
+};
+
+struct find {
+    struct asking_options o;
+    const char *pattern;
+    struct asking a;
+    struct hits hits;
+    bool heading;
+    size_t printed;
+    int err;
+};
+
+static void flush(struct find *f) {
+    int err = listing_print(&f->a.survey, &f->hits, f->o.json, &f->heading);
+
+    if (err)
+        f->err = err;
+    f->printed += f->hits.n;
+    hits_clear(&f->hits);
+}
+
+static void on_row(void *owner, const struct survey_peer *p, const struct wire_entry *e) {
+    struct find *f = owner;
+    const struct hit about = {.peer = p, .peer_name = p->name};
+    int err = hits_add(&f->hits, &about, "", e);
+
+    if (err == HITS_FULL) { /* so many that we cannot sort all of them */
+        flush(f);
+        err = hits_add(&f->hits, &about, "", e);
+    }
+    if (err < 0)
+        f->err = err;
+}
+
+static int act(struct find *f) {
+    const struct survey_question q = {.kind = QUERY_FIND,
+                                      .arg = f->pattern,
+                                      .wait_ms = f->o.wait_ms,
+                                      .patience_ms = SURVEY_PATIENCE_MS,
+                                      .peer_ms = SURVEY_PEER_MS,
+                                      .on_row = on_row,
+                                      .owner = f};
+    const struct survey *r = &f->a.survey;
+    char shown[1024];
+    int code = asking_ask(&f->a, &q);
+
+    if (code)
+        return code;
+    flush(f);
+    if (f->err)
+        return fail(CODE_FAILED, "%s", err_text(f->err));
+    if (f->printed > 0)
+        return CODE_DONE;
+    name_show(f->pattern, strlen(f->pattern), shown, sizeof shown);
+    return fail(CODE_NOT_FOUND, "nobody has a name like `%s` (peers asked: %u)", shown,
+                survey_count(r, SURVEY_ANSWERED));
+}
+
+int cmd_find(struct app *app, int argc, char **argv) {
+    struct find f = {.o.wait_ms = SURVEY_WAIT_MS, .heading = true};
+    const struct opt table[] = {OPT_ASKING(&f.o), {0}};
+    int first, code, parsed = opts_parse(&usage, table, argc, argv, &first);
+
+    if (parsed)
+        return opts_code(parsed);
+    if (argc - first != 1)
+        return opts_misused(&usage, "it takes one PATTERN");
+    f.pattern = argv[first];
+    if (f.pattern[0] == '\0' || strlen(f.pattern) > NAME_MAX_LEN)
+        return opts_misused(&usage, "a PATTERN has 1 to %d bytes", NAME_MAX_LEN);
+    hits_init(&f.hits);
+    code = asking_open(&f.a, app, &f.o, ASKING_BUFFERS);
+    if (code)
+        return code;
+    code = act(&f);
+    hits_clear(&f.hits);
+    asking_close(&f.a);
+    return code;
+}

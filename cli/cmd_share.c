@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/commands.h"
+#include "cli/host.h"
+#include "cli/json.h"
+#include "cli/opts.h"
+#include "cli/sharer.h"
+#include "cli/table.h"
+#include "cli/text.h"
+#include "core/err.h"
+#include "proto/name.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LOG_MODULE "share"
+#include "core/log.h"
+
+enum { SIGNALS = 3, CLOSE_MS = 900 };
+
+static const struct usage usage = {
+    .name = "share",
+    .args = "[PATH...]",
+    .summary = "Offer files and folders until Ctrl-C",
+    .details =
+        "Without PATH: the current folder. Each is seen under its base name. Nothing is copied or\n"
+        "read before somebody asks for it. Symlinks are never followed. Others may read what is\n"
+        "shared; nobody can change it.\n",
+};
+
+struct sharing {
+    struct app *app;
+    struct host_options o;
+    bool json;
+    uv_loop_t loop;
+    uv_signal_t signals[SIGNALS];
+    uv_timer_t guard; /* for a disk that does not answer while we close */
+    struct host host;
+    bool closing, closed;
+    int code;
+};
+
+static void on_guard(uv_timer_t *timer) {
+    fflush(stdout);
+    _exit(((struct sharing *)timer->data)->code);
+}
+
+static void stop(struct sharing *s, int code) {
+    if (s->closing)
+        return;
+    s->closing = true;
+    s->code = code;
+    s->guard.data = s;
+    uv_timer_start(&s->guard, on_guard, CLOSE_MS, 0);
+    host_close(&s->host);
+}
+
+static void on_signal(uv_signal_t *handle, int signum) {
+    struct sharing *s = handle->data;
+
+    if (s->closing)
+        _exit(CODE_DONE);
+    stop(s, CODE_DONE);
+}
+
+/* ---- what is told ---- */
+
+static void print_event(struct sharing *s, json_t *o) {
+    if (json_line(o) != 0)
+        stop(s, CODE_FAILED); /* nobody listens any more */
+}
+
+static void tell_counted(struct sharing *s, const struct share_totals *t) {
+    char size[TEXT_LEN];
+
+    if (s->json) {
+        print_event(s, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "event", "counted", "files",
+                                 (json_int_t)t->files, "bytes", (json_int_t)t->bytes, "hidden",
+                                 (json_int_t)t->left_out.hidden, "special",
+                                 (json_int_t)t->left_out.special, "failed",
+                                 (json_int_t)t->left_out.failed));
+        return;
+    }
+    note("%" PRIu64 " files, %s", t->files, text_size(t->bytes, size));
+    if (t->left_out.hidden)
+        note("left out: %" PRIu64 " hidden entries (--hidden shares them too)", t->left_out.hidden);
+    if (t->left_out.special)
+        note("left out: %" PRIu64 " sockets, pipes and devices", t->left_out.special);
+    if (t->left_out.failed)
+        note("left out: %" PRIu64 " entries that cannot be read", t->left_out.failed);
+}
+
+static void on_event(void *owner, const struct server_event *e) {
+    struct sharing *s = owner;
+    char size[TEXT_LEN];
+
+    switch (e->kind) {
+    case SERVER_COUNTED:
+        tell_counted(s, e->totals);
+        break;
+    case SERVER_REQUEST:
+        log_info("%s (%s) asks for %s", e->peer, e->key, e->path);
+        if (s->json)
+            print_event(s, json_pack("{s:s, s:s, s:s, s:s}", "event", "request", "peer", e->peer,
+                                     "id", e->key, "path", e->path));
+        break;
+    case SERVER_SENT:
+        log_info("%s (%s) got %s of %s", e->peer, e->key, text_size(e->bytes, size), e->path);
+        if (s->json)
+            print_event(s, json_pack("{s:s, s:s, s:s, s:s, s:I}", "event", "sent", "peer", e->peer,
+                                     "id", e->key, "path", e->path, "bytes", (json_int_t)e->bytes));
+        break;
+    case SERVER_FAULT:
+        log_info("%s: %s", e->peer, e->text);
+        break;
+    }
+}
+
+static void on_visible(void *owner, const char *name, bool renamed) {
+    struct sharing *s = owner;
+    char shown[4 * 64];
+
+    name_show(name, strlen(name), shown, sizeof shown);
+    log_info("visible as %s (%s)", shown, announce_backend(s->host.announce));
+    if (s->json)
+        print_event(s, json_pack("{s:s, s:s}", "event", "visible", "name", shown));
+    else if (renamed)
+        note("Somebody here has our name already: others see us as %s.", shown);
+}
+
+static void on_closed(void *owner) {
+    struct sharing *s = owner;
+
+    s->closed = true;
+}
+
+static const struct host_handler host_events = {
+    .on_event = on_event, .on_visible = on_visible, .on_closed = on_closed};
+
+/* ---- ready ---- */
+
+static void print_ready_json(struct sharing *s) {
+    json_t *shares = json_array(), *o;
+    char name[4 * 64], id[KEY_TEXT_LEN + 1], *shown;
+
+    for (unsigned i = 0; shares && i < s->host.shares.n; i++) {
+        const char *share = s->host.shares.all[i].name;
+
+        shown = text_shown(share, strlen(share));
+        json_array_append_new(shares, json_string(shown ? shown : "?"));
+        free(shown);
+    }
+    name_show(s->host.name, strlen(s->host.name), name, sizeof name);
+    key_text(s->host.app->id.key, id);
+    o = json_pack("{s:s, s:s, s:s%, s:i, s:o}", "event", "ready", "name", name, "id", id,
+                  (size_t)KEY_SHORT_LEN, "port", (int)s->host.port, "shares", shares);
+    print_event(s, o);
+}
+
+void share_print(const struct host *h, const char *raw_name) {
+    char name[4 * 64], id[KEY_TEXT_LEN + 1], first[4 * 256] = "NAME", address[64];
+
+    name_show(raw_name, strlen(raw_name), name, sizeof name);
+    key_text(h->app->id.key, id);
+    printf("Sharing as %s (id %.*s), port %u:\n", name, KEY_SHORT_LEN, id, h->port);
+    for (unsigned i = 0; i < h->shares.n; i++) {
+        char share[4 * 256];
+
+        name_show(h->shares.all[i].name, strlen(h->shares.all[i].name), share, sizeof share);
+        printf("  %s%s\n", share, h->shares.all[i].base[0] ? "" : "/");
+        if (i == 0)
+            memcpy(first, share, sizeof first);
+    }
+    printf("Others get it with\n  lanyard download '%s'\n", first);
+    host_address(address);
+    if (address[0])
+        printf("or, where they do not see us,\n  lanyard download %s %u '%s'\n", address, h->port,
+               first);
+    fflush(stdout);
+}
+
+static int start(struct sharing *s) {
+    static const int watched[SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
+    int code;
+
+    for (unsigned i = 0; i < SIGNALS; i++) {
+        uv_signal_init(&s->loop, &s->signals[i]);
+        s->signals[i].data = s;
+        uv_signal_start(&s->signals[i], on_signal, watched[i]);
+    }
+    uv_timer_init(&s->loop, &s->guard);
+    code = host_open(&s->host, s->app, &s->loop, &s->o, &host_events, s);
+    if (code)
+        return code;
+    if (s->json) {
+        print_ready_json(s);
+    } else {
+        share_print(&s->host, s->host.name);
+        note("ready (Ctrl-C ends it)");
+    }
+    return 0;
+}
+
+static int act(struct sharing *s) {
+    int err = uv_loop_init(&s->loop);
+
+    if (err)
+        return fail(CODE_FAILED, "cannot start: %s", err_text(err));
+    s->code = start(s);
+    s->closed = s->code != 0;
+    while (!s->closed)
+        uv_run(&s->loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)&s->guard, NULL);
+    for (unsigned i = 0; i < SIGNALS; i++)
+        uv_close((uv_handle_t *)&s->signals[i], NULL);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&s->loop);
+    return s->code;
+}
+
+int cmd_share(struct app *app, int argc, char **argv) {
+    struct sharing s = {.app = app, .o.port = -1};
+    const struct opt table[] = {
+        {"name", 'n', "NAME", "be seen under this name (default: the host's)", OPT_TEXT, &s.o.name},
+        {"port", 'p', "P", "listen there (default: 5000, or the next free one)", OPT_PORT,
+         &s.o.port},
+        {"hidden", 0, NULL, "offer entries with a leading dot too", OPT_FLAG, &s.o.hidden},
+        OPT_COMMON(&s.json),
+        {0},
+    };
+    int first, parsed = opts_parse(&usage, table, argc, argv, &first);
+
+    if (parsed)
+        return opts_code(parsed);
+    s.o.paths = argv + first;
+    s.o.n_paths = argc - first;
+    if (app->sharer)
+        return sharer_change(app, &s.o);
+    return act(&s);
+}

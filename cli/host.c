@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/host.h"
+
+#include "core/err.h"
+#include "proto/name.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LOG_MODULE "share"
+#include "core/log.h"
+
+static int add_path(struct shares *s, const char *path) {
+    char shown[1024];
+    int err = shares_add(s, path);
+
+    if (!err)
+        return 0;
+    name_show(path, strlen(path), shown, sizeof shown);
+    if (err == -EEXIST)
+        return fail(CODE_USAGE,
+                    "%s: another share is called the same; give one of them another name "
+                    "(mv, or ln -s in a folder of its own)",
+                    shown);
+    if (err == -EINVAL)
+        return fail(CODE_FAILED, "%s is neither a file nor a folder", shown);
+    return fail(CODE_FAILED, "cannot share %s: %s", shown, err_text(err));
+}
+
+static int add_paths(struct host *h, const struct host_options *o) {
+    int code = 0;
+
+    shares_init(&h->shares, o->hidden || h->app->config.hidden);
+    if (o->n_paths < 0)
+        return 0;
+    if (o->n_paths == 0)
+        return add_path(&h->shares, ".");
+    for (int i = 0; i < o->n_paths && !code; i++)
+        code = add_path(&h->shares, o->paths[i]);
+    return code;
+}
+
+static void on_event(void *owner, const struct server_event *e) {
+    struct host *h = owner;
+
+    h->handler->on_event(h->owner, e);
+}
+
+static void on_server_closed(void *owner) {
+    struct host *h = owner;
+
+    shares_clear(&h->shares);
+    h->handler->on_closed(h->owner);
+}
+
+static int listen_at(struct host *h, int port) {
+    const struct server_options options = {.loop = h->loop,
+                                           .id = &h->app->id,
+                                           .shares = &h->shares,
+                                           .name = h->name,
+                                           .port = port,
+                                           .on_event = on_event,
+                                           .on_closed = on_server_closed,
+                                           .owner = h};
+    int err = server_new(&h->server, &options);
+
+    if (err == -EADDRINUSE && port >= 0)
+        return fail(CODE_FAILED,
+                    "port %d is taken by another program; without --port a free one is used", port);
+    if (err == -EACCES && port >= 0)
+        return fail(CODE_FAILED, "port %d: %s; ports below 1024 are for root", port, err_text(err));
+    if (err)
+        return fail(CODE_FAILED, "cannot listen: %s", err_text(err));
+    h->port = server_port(h->server);
+    return 0;
+}
+
+static void on_established(void *owner, const char *name) {
+    struct host *h = owner;
+    bool renamed = strcmp(name, h->name) != 0;
+
+    if (renamed) {
+        snprintf(h->name, sizeof h->name, "%s", name);
+        server_set_name(h->server, h->name);
+    }
+    h->handler->on_visible(h->owner, h->name, renamed);
+}
+
+static void on_problem(void *owner, const char *text) { log_info("discovery: %s", text); }
+
+static const struct announce_handler announce_events = {.on_established = on_established,
+                                                        .on_problem = on_problem};
+
+/* Not to be visible is no reason not to share: others can still come by address. */
+static void announce(struct host *h) {
+    char id[KEY_TEXT_LEN + 1];
+    const struct announce_options options = {
+        .name = h->name, .id = id, .version = LANYARD_VERSION, .port = h->port};
+    int err;
+
+    key_text(h->app->id.key, id);
+    err = announce_start(&h->announce, h->loop, &options, &announce_events, h);
+    if (err) {
+        h->announce = NULL;
+        warn("others will not see us: %s", err_text(err));
+    }
+}
+
+int host_open(struct host *h, struct app *app, uv_loop_t *loop, const struct host_options *o,
+              const struct host_handler *handler, void *owner) {
+    int code;
+
+    *h = (struct host){.app = app, .loop = loop, .handler = handler, .owner = owner};
+    code = app_identity(app);
+    if (!code)
+        code = app_name(app, o->name, h->name); /* loads the settings too */
+    if (code)
+        return code;
+    code = add_paths(h, o);
+    if (!code)
+        code = listen_at(h, o->port >= 0 ? o->port : app->config.port);
+    if (code) {
+        shares_clear(&h->shares);
+        return code;
+    }
+    announce(h);
+    return 0;
+}
+
+static void on_announce_closed(void *owner) {
+    struct host *h = owner;
+
+    server_close(h->server);
+}
+
+/* First invisible, then deaf: nobody is sent to a closed port. */
+void host_close(struct host *h) {
+    if (h->announce)
+        announce_close(h->announce, on_announce_closed);
+    else
+        server_close(h->server);
+    h->announce = NULL;
+}
+
+void host_address(char out[static 64]) {
+    uv_interface_address_t *all;
+    int n, best = PEER_RANK_LOOPBACK;
+
+    out[0] = '\0';
+    if (uv_interface_addresses(&all, &n) != 0)
+        return;
+    for (int i = 0; i < n; i++) {
+        struct sockaddr_storage addr = {0};
+        int rank;
+
+        if (all[i].address.address4.sin_family != AF_INET) /* the shorter ones to type */
+            continue;
+        memcpy(&addr, &all[i].address.address4, sizeof all[i].address.address4);
+        ((struct sockaddr_in *)&addr)->sin_port = htons(SERVER_PORT);
+        rank = (int)peer_rank((struct sockaddr *)&addr, all[i].name);
+        if (all[i].is_internal || rank >= best)
+            continue;
+        best = rank;
+        uv_ip4_name(&all[i].address.address4, out, 64);
+    }
+    uv_free_interface_addresses(all, n);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * host -- what `share` and the prompt do: serve paths and be visible, on one loop
+ *
+ *     host_open -> handler ... -> host_close -> on_closed
+ */
+#ifndef CLI_HOST_H
+#define CLI_HOST_H
+
+#include "cli/app.h"
+#include "core/server.h"
+#include "core/share.h"
+#include "discovery/announce.h"
+
+struct host_options {
+    const char *name; /* --name, or NULL */
+    int port;         /* -1: the setting, else SERVER_PORT or the next free one */
+    bool hidden;
+    char *const *paths;
+    int n_paths; /* 0: the current folder; -1: share nothing */
+};
+
+struct host_handler {
+    void (*on_event)(void *owner, const struct server_event *e);
+    /* Visible to the others under this name (raw). renamed: it is not the one we had. */
+    void (*on_visible)(void *owner, const char *name, bool renamed);
+    void (*on_closed)(void *owner); /* last */
+};
+
+struct host {
+    struct app *app;
+    uv_loop_t *loop;
+    struct shares shares;
+    struct server *server;
+    struct announce *announce;
+    char name[64]; /* display name, raw; changes when discovery renames us */
+    uint16_t port;
+    const struct host_handler *handler;
+    void *owner;
+};
+
+/* Opens in place; h must not move. All of handler is needed, it outlives h. 0, or the exit code of
+ * a failure that was reported (then there is nothing to close, but the loop must run until it is
+ * empty). */
+int host_open(struct host *h, struct app *app, uv_loop_t *loop, const struct host_options *o,
+              const struct host_handler *handler, void *owner);
+void host_close(struct host *h);
+
+/* The address of ours that others reach best, without a port; "" if there is none. */
+void host_address(char out[static 64]);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/sharer.h"
+
+#include "core/err.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOG_MODULE "share"
+#include "core/log.h"
+
+struct sharer {
+    uv_thread_t thread;
+    uv_loop_t loop;
+    uv_async_t stop;
+    struct host host;
+    uv_mutex_t lock; /* guards name */
+    char name[64];
+    bool closed;
+};
+
+static void on_event(void *owner, const struct server_event *e) {
+    if (e->kind == SERVER_REQUEST)
+        log_info("%s (%s) asks for %s", e->peer, e->key, e->path);
+    else if (e->kind == SERVER_FAULT)
+        log_info("%s: %s", e->peer, e->text);
+}
+
+static void on_visible(void *owner, const char *name, bool renamed) {
+    struct sharer *s = owner;
+
+    uv_mutex_lock(&s->lock);
+    snprintf(s->name, sizeof s->name, "%s", name);
+    uv_mutex_unlock(&s->lock);
+}
+
+static void on_closed(void *owner) {
+    struct sharer *s = owner;
+
+    s->closed = true;
+}
+
+static const struct host_handler host_events = {
+    .on_event = on_event, .on_visible = on_visible, .on_closed = on_closed};
+
+static void on_stop(uv_async_t *async) {
+    struct sharer *s = async->data;
+
+    host_close(&s->host);
+}
+
+static void run(void *arg) {
+    struct sharer *s = arg;
+
+    while (!s->closed)
+        uv_run(&s->loop, UV_RUN_ONCE);
+}
+
+/* Closes the loop of a sharer whose host is down. */
+static void end(struct sharer *s) {
+    uv_close((uv_handle_t *)&s->stop, NULL);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&s->loop);
+    uv_mutex_destroy(&s->lock);
+    free(s);
+}
+
+/* Signals are for the main thread: it may wait for a key. */
+static int create_thread(struct sharer *s) {
+    sigset_t all, kept;
+    int err;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &kept);
+    err = uv_thread_create(&s->thread, run, s);
+    pthread_sigmask(SIG_SETMASK, &kept, NULL);
+    return err;
+}
+
+int sharer_start(struct app *app, const struct host_options *o) {
+    struct sharer *s = calloc(1, sizeof *s);
+    int code, err;
+
+    if (!s || uv_loop_init(&s->loop) != 0) {
+        free(s);
+        return fail(CODE_FAILED, "cannot share: out of memory");
+    }
+    uv_mutex_init(&s->lock);
+    uv_async_init(&s->loop, &s->stop, on_stop);
+    s->stop.data = s;
+    code = host_open(&s->host, app, &s->loop, o, &host_events, s);
+    if (code) {
+        end(s);
+        return code;
+    }
+    snprintf(s->name, sizeof s->name, "%s", s->host.name);
+    err = create_thread(s);
+    if (err) {
+        host_close(&s->host);
+        run(s);
+        end(s);
+        return fail(CODE_FAILED, "cannot share: %s", err_text(err));
+    }
+    app->sharer = s;
+    app->port = s->host.port;
+    return 0;
+}
+
+void sharer_stop(struct app *app) {
+    struct sharer *s = app->sharer;
+
+    if (!s)
+        return;
+    app->sharer = NULL;
+    app->port = 0;
+    uv_async_send(&s->stop);
+    uv_thread_join(&s->thread);
+    end(s);
+}
+
+void sharer_print(const struct app *app) {
+    struct sharer *s = app->sharer;
+    char name[sizeof s->name];
+
+    uv_mutex_lock(&s->lock);
+    memcpy(name, s->name, sizeof name);
+    uv_mutex_unlock(&s->lock);
+    share_print(&s->host, name);
+}
+
+int sharer_change(struct app *app, const struct host_options *o) {
+    int code;
+
+    if (o->n_paths > 0 || o->name || o->port >= 0 || o->hidden) {
+        sharer_stop(app);
+        code = sharer_start(app, o);
+        if (code)
+            return code;
+    }
+    sharer_print(app);
+    return CODE_DONE;
+}

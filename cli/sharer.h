@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sharer -- the host of the prompt: a thread with a loop of its own
+ *
+ * It shares nothing with the main thread but the identity, which does not change.
+ */
+#ifndef CLI_SHARER_H
+#define CLI_SHARER_H
+
+#include "cli/host.h"
+
+/* Serves in a thread until sharer_stop. 0, or the exit code of a failure that was reported. */
+int sharer_start(struct app *app, const struct host_options *o);
+void sharer_stop(struct app *app); /* takes an app without one */
+
+/* `share` at the prompt: without options tells what is shared, else shares that instead. */
+int sharer_change(struct app *app, const struct host_options *o);
+
+void sharer_print(const struct app *app); /* what it shares, on stdout */
+
+/* What was opened, for people, on stdout. name: under which we are seen, raw. */
+void share_print(const struct host *h, const char *name);
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * survey -- the peers that are here, and what each answers to one question
+ *
+ *     survey_init -> survey_add ... -> survey_ask ... -> survey_close
+ *
+ * Discovery says who might be here; every newcomer is dialled and asked at once, and counts only
+ * when it answered. Peers are told apart by their keys; we ourselves are left out, and whoever
+ * bears a name that we know under another key is not listened to. Peers that were added (--peer)
+ * replace discovery: only they are asked, and nothing is waited for. Loop of the client.
+ */
+#ifndef CLI_SURVEY_H
+#define CLI_SURVEY_H
+
+#include "cli/client.h"
+#include "cli/what.h"
+#include "core/query.h"
+#include "discovery/browse.h"
+
+enum {
+    SURVEY_PEERS_MAX = 1024,
+    SURVEY_AT_ONCE = 32, /* queries under way */
+    SURVEY_WAIT_MS = 5000,
+    SURVEY_PATIENCE_MS =
+        3000, /* a peer that starts now is visible after 2 s: do not give up earlier */
+    SURVEY_PEER_MS = 3000,
+};
+
+enum survey_state {
+    SURVEY_IDLE,     /* not asked this question */
+    SURVEY_WAITING,  /* to be asked */
+    SURVEY_ASKED,    /* no answer yet */
+    SURVEY_ANSWERED, /* all members below hold */
+    SURVEY_FAILED,   /* why and text hold */
+    SURVEY_LEFT_OUT, /* we ourselves, one that was here already, or not the one asked for */
+    SURVEY_REFUSED,  /* another key is known under its name: known_key holds */
+};
+
+struct survey_peer {
+    struct survey *survey;
+    enum { SURVEY_BROWSED, SURVEY_ADDED, SURVEY_SPELT } origin; /* discovery, --peer, in a WHAT */
+    struct endpoint to;
+    char seen_name[PEER_NAME_LEN + 1], seen_id[64]; /* what discovery says */
+    bool gone, fresh;                               /* fresh: addresses came since it was asked */
+    bool shown;                                     /* the owner's */
+    unsigned tries;
+    struct query *query;
+
+    enum survey_state state;
+    bool identified; /* from here to known_key: who answered */
+    uint8_t key[KEY_LEN];
+    char key_text[KEY_TEXT_LEN + 1];
+    char name[256], software[128], addr[80]; /* escaped */
+    int trust;                               /* of trust_check */
+    uint8_t known_key[KEY_LEN];
+    struct query_info info;
+    int why;
+    char text[256];
+};
+
+struct survey_question {
+    enum query_kind kind;
+    const char *arg;
+    const struct peer_spec *only; /* NULL: everybody */
+    uint64_t wait_ms;             /* never longer */
+    uint64_t patience_ms;         /* as long as nobody answered, so long since browsing began */
+    uint64_t peer_ms;             /* for each peer */
+    bool any_key;                 /* listen to peers with a changed key too */
+    /* A row of a peer in SURVEY_ASKED that is identified. May be NULL. */
+    void (*on_row)(void *owner, const struct survey_peer *p, const struct wire_entry *e);
+    void *owner;
+};
+
+struct survey {
+    struct client *client;
+    struct browse *browse;
+    bool settled, patient, done, browse_closed;
+    bool ours_seen; /* discovery shows ourselves */
+    uint64_t browsing_since;
+    char problem[256]; /* the last that discovery told */
+    struct survey_peer **all;
+    unsigned n, n_added, n_asked;
+    const struct survey_question *question; /* NULL: none is open */
+    const struct survey_peer *spelt;        /* the question is for this one */
+    uv_timer_t deadline, patience;
+    /* Discovery tells of a peer (or that it is gone) while no question is open. May be NULL. */
+    void (*on_seen)(void *owner, const struct survey_peer *p);
+    void *owner;
+};
+
+void survey_init(struct survey *r, struct client *c);
+/* --peer HOST[:PORT]. 0, -EINVAL if it is no address, or another error. */
+int survey_add(struct survey *r, const char *word);
+/* Asks and waits. 0; ERR_STOPPED: a signal came; other errors of starting. Peers' answers are in
+ * all[0 .. n-1] until the next question. */
+int survey_ask(struct survey *r, const struct survey_question *q);
+void survey_close(struct survey *r);
+
+unsigned survey_count(const struct survey *r, enum survey_state state);
+/* The first peer in this state, or NULL. */
+const struct survey_peer *survey_first(const struct survey *r, enum survey_state state);
+
+/* How a PEER is written so that it is found again: its name, NAME#ID if two answer to it, or its
+ * address. out: escaped. */
+enum { SURVEY_LABEL_LEN = 512 };
+void survey_label(const struct survey *r, const struct survey_peer *p,
+                  char out[static SURVEY_LABEL_LEN]);
+
+/* After a question to everybody: warns of refused peers and of added ones that did not answer. */
+void survey_warn(const struct survey *r);
+/* Why a question got no answer at all; returns the exit code. */
+int survey_nobody(const struct survey *r, const struct peer_spec *only);
+/* The sentence for a changed key; returns CODE_REFUSED. */
+int survey_refuse(const struct survey_peer *p);
+
+#endif
