@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICK_MS = 100, WALK_MS = 2000, YOUNG_NS = 2000000000 };
+enum {
+    TICK_MS = 100,
+    WALK_MS = 2000, /* who is connected for so long without an answer to OPEN walks a large tree */
+};
 
 /* ---- jobs ---- */
 
@@ -155,78 +158,7 @@ static void on_tick(uv_timer_t *timer) {
         check_stall(f, now);
 }
 
-/* ---- the last look, and commit ---- */
-
-struct range {
-    uint64_t first, n;
-};
-
-/* Files that were modified so shortly before the walk that their times may not show the last change
- * (metadata has the grain of a clock tick). */
-struct young_job {
-    struct fetch_job job; /* first: the job is the young_job */
-    struct range *ranges;
-    size_t n, cap;
-};
-
-static int add_young(struct young_job *young, const struct catalog_cursor *cur) {
-    if (young->n == young->cap) {
-        size_t cap = young->cap ? 2 * young->cap : 64;
-        struct range *ranges = realloc(young->ranges, cap * sizeof *ranges);
-
-        if (!ranges)
-            return -ENOMEM;
-        young->ranges = ranges;
-        young->cap = cap;
-    }
-    young->ranges[young->n++] = (struct range){cur->first_chunk, manifest_chunks(&cur->entry)};
-    return 0;
-}
-
-static void run_young(struct fetch_job *job) {
-    struct young_job *young = (struct young_job *)job;
-    struct catalog_cursor cur;
-    int err;
-
-    catalog_cursor_init(&cur, store_catalog(job->f->store));
-    while ((err = catalog_next(&cur)) > 0)
-        if (cur.entry.mtime_ns > job->f->now_ns - YOUNG_NS && manifest_chunks(&cur.entry) &&
-            (err = add_young(young, &cur)) < 0)
-            break;
-    catalog_cursor_clear(&cur);
-    job->err = err;
-}
-
-static void doubt(struct fetch *f, uint64_t chunk) {
-    if (plan_get(&f->plan, chunk) == PLAN_HAVE)
-        plan_set(&f->plan, chunk, PLAN_SUSPECT);
-}
-
-static void young_done(struct fetch_job *job) {
-    struct young_job *young = (struct young_job *)job;
-    struct fetch *f = job->f;
-
-    f->young_checked = true;
-    for (size_t i = 0; i < young->n && f->phase == FETCH_RUNNING; i++)
-        for (uint64_t k = 0; k < young->ranges[i].n; k++)
-            doubt(f, young->ranges[i].first + k);
-    free(young->ranges);
-    if (job->err < 0)
-        fetch_end(f, job->err, "%s: %s", f->name, err_text(job->err));
-    free(young);
-    fetch_pump(f);
-}
-
-static void look_again(struct fetch *f) {
-    struct young_job *young = calloc(1, sizeof *young);
-
-    if (young)
-        young->job = (struct fetch_job){.f = f, .run = run_young, .done = young_done};
-    if (!young || fetch_job_start(f, &young->job) < 0) {
-        free(young);
-        fetch_end(f, -ENOMEM, "out of memory");
-    }
-}
+/* ---- commit ---- */
 
 static void run_commit(struct fetch_job *job) {
     struct store_commit_options options = {.unsafe_links = job->f->unsafe_links};
@@ -315,7 +247,7 @@ void fetch_run_done(struct fetch *f) {
     if (single && f->plan.count[PLAN_FAILED])
         fetch_end(f, WIRE_ERR(WIRE_IO), "%s could not read %s", peer, f->name);
     else if (!f->young_checked)
-        look_again(f);
+        fetch_look_again(f);
     else
         commit(f);
 }

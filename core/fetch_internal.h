@@ -2,10 +2,11 @@
 /*
  * fetch_internal -- what the files of a download share
  *
- *     fetch.c         life, the last look, commit
+ *     fetch.c         life, commit
  *     fetch_source.c  one peer that we take from: dial, trust, lose, dial again
  *     fetch_open.c    from OPEN over the manifest to a plan
- *     fetch_run.c     the phase RUN: ask, receive, check, compare
+ *     fetch_run.c     the phase RUN: ask, receive, write
+ *     fetch_check.c   what is on disk already: re-read it, or compare it with the source's digests
  *
  * Each job is one fetch_job on the worker pool; f->n_jobs counts them. Phases that change what the
  * store is about start only when no job runs.
@@ -153,6 +154,17 @@ const char *source_peer(const struct source *s); /* its name for messages, escap
 /* Asks, checks and compares whatever can be now; ends the phase when nothing is left. */
 void fetch_pump(struct fetch *f);
 int fetch_on_data(struct source *s, const struct msg *m);
+
+uint32_t fetch_chunk_len(struct fetch *f, uint64_t chunk); /* loop thread */
+void fetch_now_here(struct fetch *f, uint64_t chunk);      /* on disk and believed */
+void fetch_end_with_disk_error(struct fetch *f, int err);
+
+/* ---- fetch_check.c ---- */
+
+int fetch_start_checks(struct fetch *f);
+int fetch_ask_digests(struct source *s);
 int fetch_on_digest(struct source *s, const struct msg *m);
+/* Files that were modified just before the walk are compared once more; then fetch_run_done again. */
+void fetch_look_again(struct fetch *f);
 
 #endif

@@ -11,18 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint32_t chunk_len(struct fetch *f, uint64_t chunk) {
+uint32_t fetch_chunk_len(struct fetch *f, uint64_t chunk) {
     if (catalog_chunk(&f->cursor, chunk) < 0)
         return 0;
     return catalog_chunk_len(&f->cursor, chunk);
 }
 
-static void now_here(struct fetch *f, uint64_t chunk) {
+void fetch_now_here(struct fetch *f, uint64_t chunk) {
     plan_set(&f->plan, chunk, PLAN_HAVE);
-    f->have_bytes += chunk_len(f, chunk);
+    f->have_bytes += fetch_chunk_len(f, chunk);
 }
 
-static void end_with_disk_error(struct fetch *f, int err) {
+void fetch_end_with_disk_error(struct fetch *f, int err) {
     if (err == ERR_NO_SPACE)
         fetch_end(
             f, err,
@@ -88,7 +88,7 @@ static void on_record(struct source *s, const struct wire_record *r, int result)
     struct fetch *f = s->f;
 
     if (result == 0) {
-        now_here(f, r->chunk);
+        fetch_now_here(f, r->chunk);
         f->fetched += r->len;
         s->gave = true;
     } else if (result > 0) {
@@ -124,7 +124,7 @@ static void put_done(struct fetch_job *job) {
             on_record(put->source, &r, put->results[i]);
     }
     if (job->err < 0)
-        end_with_disk_error(f, job->err);
+        fetch_end_with_disk_error(f, job->err);
     free_put(put);
     fetch_progress(f);
     fetch_pump(f);
@@ -210,7 +210,7 @@ static uint32_t choose(struct source *s, uint8_t *ranges, uint16_t *n_ranges) {
     while (*n_ranges < WIRE_RANGES_MAX && chunks < FETCH_GET_CHUNKS && bytes < FETCH_GET_BYTES &&
            plan_run(&f->plan, PLAN_ABSENT, FETCH_GET_CHUNKS - chunks, &first, &n)) {
         for (took = 0; took < n && bytes < FETCH_GET_BYTES; took++)
-            bytes += chunk_len(f, first + took);
+            bytes += fetch_chunk_len(f, first + took);
         plan_ask(&f->plan, first, took, s->index);
         wire_range_put(ranges + (size_t)12 * *n_ranges, (struct wire_range){first, took});
         ++*n_ranges;
@@ -234,135 +234,6 @@ static int ask_chunks(struct source *s, struct source_ask *ask) {
     return conn_send(s->conn, &m);
 }
 
-/* ---- CHECK: what lies on disk and is not believed ---- */
-
-struct check_job {
-    struct fetch_job job; /* first: the job is the check_job */
-    uint64_t first;
-    uint32_t n;
-    bool ok[FETCH_COMPARE_CHUNKS];
-    uint8_t digests[FETCH_COMPARE_CHUNKS * WIRE_DIGEST_LEN]; /* at the source, when comparing */
-};
-
-static void run_check(struct fetch_job *job) {
-    struct check_job *check = (struct check_job *)job;
-
-    job->err = store_check(job->f->store, check->first, check->n, check->ok);
-}
-
-/* Chunks that the last look doubted were counted when they arrived. */
-static void settle(struct fetch *f, const struct check_job *check) {
-    for (uint32_t i = 0; i < check->n; i++) {
-        uint64_t chunk = check->first + i;
-
-        if (check->ok[i] && !f->young_checked)
-            now_here(f, chunk);
-        else
-            plan_set(&f->plan, chunk, check->ok[i] ? PLAN_HAVE : PLAN_ABSENT);
-        if (!check->ok[i] && f->young_checked)
-            f->have_bytes -= chunk_len(f, chunk);
-    }
-}
-
-static void check_done(struct fetch_job *job) {
-    struct check_job *check = (struct check_job *)job;
-    struct fetch *f = job->f;
-
-    f->n_checks--;
-    if (job->err < 0 && job->err != ERR_STOPPED)
-        end_with_disk_error(f, job->err);
-    else if (job->err == 0)
-        settle(f, check);
-    free(check);
-    fetch_progress(f);
-    fetch_pump(f);
-}
-
-static struct check_job *new_check(struct fetch *f, uint64_t first, uint32_t n) {
-    struct check_job *check = calloc(1, sizeof *check);
-
-    if (check) {
-        check->job = (struct fetch_job){.f = f, .run = run_check, .done = check_done};
-        check->first = first;
-        check->n = n;
-    }
-    return check;
-}
-
-static int start_checks(struct fetch *f) {
-    uint64_t first;
-    uint32_t n;
-
-    while (f->n_checks < FETCH_CHECK_JOBS &&
-           plan_run(&f->plan, PLAN_CHECK, FETCH_CHECK_CHUNKS, &first, &n)) {
-        struct check_job *check = new_check(f, first, n);
-        int err = check ? fetch_job_start(f, &check->job) : -ENOMEM;
-
-        if (err < 0) {
-            free(check);
-            return err;
-        }
-        f->n_checks++;
-        for (uint32_t i = 0; i < n; i++)
-            plan_set(&f->plan, first + i, PLAN_ABSENT);
-        plan_ask(&f->plan, first, n, FETCH_CHECKING);
-    }
-    return 0;
-}
-
-/* ---- SUSPECT: what may be of an older version; the digest at the source decides ---- */
-
-static int ask_digests(struct source *s) {
-    struct msg m = {.type = WIRE_DIGEST_GET};
-    uint32_t n;
-
-    if (s->f->digests_left ||
-        !plan_run(&s->f->plan, PLAN_SUSPECT, FETCH_COMPARE_CHUNKS, &m.digest_get.first, &n))
-        return 0;
-    m.req = source_next_req(s);
-    m.digest_get.kind = WIRE_DIGEST_XXH3;
-    m.digest_get.n = n;
-    s->f->digests_left = n;
-    return conn_send(s->conn, &m);
-}
-
-static void run_compare(struct fetch_job *job) {
-    struct check_job *check = (struct check_job *)job;
-
-    job->err = store_compare(job->f->store, check->first, check->n, check->digests, check->ok);
-}
-
-int fetch_on_digest(struct source *s, const struct msg *m) {
-    struct fetch *f = s->f;
-    uint64_t first = m->digest.first;
-    uint32_t n = m->digest.n;
-    struct check_job *check;
-    int err;
-
-    if (f->phase != FETCH_RUNNING || n > f->digests_left || n > FETCH_COMPARE_CHUNKS ||
-        first >= f->plan.n || n > f->plan.n - first)
-        return WIRE_ERR(WIRE_PROTOCOL);
-    for (uint32_t i = 0; i < n; i++)
-        if (plan_get(&f->plan, first + i) != PLAN_SUSPECT)
-            return WIRE_ERR(WIRE_PROTOCOL);
-    check = new_check(f, first, n);
-    if (!check)
-        return -ENOMEM;
-    check->job.run = run_compare;
-    memcpy(check->digests, m->digest.digests.at, (size_t)n * WIRE_DIGEST_LEN);
-    err = fetch_job_start(f, &check->job);
-    if (err < 0) {
-        free(check);
-        return err;
-    }
-    f->n_checks++;
-    f->digests_left -= n;
-    for (uint32_t i = 0; i < n; i++)
-        plan_set(&f->plan, first + i, PLAN_ABSENT);
-    plan_ask(&f->plan, first, n, FETCH_CHECKING);
-    return 0;
-}
-
 /* ---- the pump ---- */
 
 static bool nothing_left(const struct fetch *f) {
@@ -373,7 +244,7 @@ static bool nothing_left(const struct fetch *f) {
 
 static int ask_source(struct source *s) {
     bool waits = s->f->digests_left > 0;
-    int err = ask_digests(s);
+    int err = fetch_ask_digests(s);
 
     for (unsigned i = 0; err == 0 && i < FETCH_ASKS; i++) {
         if (s->asks[i].req == 0)
@@ -390,9 +261,9 @@ void fetch_pump(struct fetch *f) {
 
     if (f->phase != FETCH_RUNNING)
         return;
-    err = start_checks(f);
+    err = fetch_start_checks(f);
     if (err < 0) {
-        end_with_disk_error(f, err);
+        fetch_end_with_disk_error(f, err);
         return;
     }
     if (s->open && s->conn) {
