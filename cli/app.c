@@ -2,6 +2,7 @@
 #include "cli/app.h"
 
 #include "core/err.h"
+#include "discovery/peer.h"
 #include "proto/name.h"
 #include "proto/wire.h"
 
@@ -76,11 +77,11 @@ static void host_name(char out[static 64]) {
         full[0] = '\0';
     full[sizeof full - 1] = '\0';
     full[strcspn(full, ".")] = '\0';
-    if (full[0] == '\0' || !name_utf8_ok(full, strlen(full)))
-        strcpy(full, "lanyard");
     full[WIRE_NAME_LEN] = '\0';
-    while (!name_utf8_ok(full, strlen(full))) /* cut in the middle of a character */
+    while (full[0] && !peer_name_ok(full)) /* perhaps cut in the middle of a character */
         full[strlen(full) - 1] = '\0';
+    if (full[0] == '\0')
+        strcpy(full, "lanyard");
     memcpy(out, full, WIRE_NAME_LEN + 1);
 }
 
@@ -90,12 +91,15 @@ int app_name(struct app *app, const char *wanted, char out[static 64]) {
     if (code)
         return code;
     if (wanted) {
-        size_t len = strlen(wanted);
+        char shown[1024];
 
-        if (len < 1 || len > WIRE_NAME_LEN || !name_utf8_ok(wanted, len))
-            return fail(CODE_USAGE, "--name: a display name is UTF-8 of 1 to %d bytes",
-                        WIRE_NAME_LEN);
-        memcpy(out, wanted, len + 1);
+        name_show(wanted, strlen(wanted), shown, sizeof shown);
+        if (!peer_name_ok(wanted))
+            return fail(CODE_USAGE,
+                        "--name: a display name is UTF-8 of 1 to %d bytes without control "
+                        "characters, not `%s`",
+                        WIRE_NAME_LEN, shown);
+        strcpy(out, wanted);
     } else if (app->config.name[0]) {
         memcpy(out, app->config.name, sizeof app->config.name);
     } else {

@@ -162,25 +162,22 @@ static void print_ready_json(struct sharing *s) {
 }
 
 void share_print(const struct host *h, const char *raw_name) {
-    char name[4 * 64], id[KEY_TEXT_LEN + 1], first[4 * 256] = "NAME", address[64];
+    char name[4 * 64], id[KEY_TEXT_LEN + 1], share[4 * 256], first[4 * 256] = "NAME", address[64];
 
     name_show(raw_name, strlen(raw_name), name, sizeof name);
     key_text(h->app->id.key, id);
-    printf("Sharing as %s (id %.*s), port %u:\n", name, KEY_SHORT_LEN, id, h->port);
+    note("Sharing as %s (id %.*s), port %u:", name, KEY_SHORT_LEN, id, h->port);
     for (unsigned i = 0; i < h->shares.n; i++) {
-        char share[4 * 256];
-
         name_show(h->shares.all[i].name, strlen(h->shares.all[i].name), share, sizeof share);
-        printf("  %s%s\n", share, h->shares.all[i].base[0] ? "" : "/");
+        note("  %s%s", share, h->shares.all[i].base[0] ? "" : "/");
         if (i == 0)
             memcpy(first, share, sizeof first);
     }
-    printf("Others get it with\n  lanyard download '%s'\n", first);
+    note("Others get it with\n  lanyard download '%s'", first);
     host_address(address);
     if (address[0])
-        printf("or, where they do not see us,\n  lanyard download %s %u '%s'\n", address, h->port,
-               first);
-    fflush(stdout);
+        note("or, where they do not see us,\n  lanyard download %s %u '%s'", address, h->port,
+             first);
 }
 
 static int start(struct sharing *s) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/config.h"
 
-#include "proto/name.h"
+#include "discovery/peer.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -18,8 +18,8 @@ static const char *set_name(struct config *c, const char *value) {
 
     if (len == 0 || len >= sizeof c->name)
         return "a name has 1 to 63 bytes";
-    if (!name_utf8_ok(value, len))
-        return "a name is UTF-8";
+    if (!peer_name_ok(value))
+        return "a name is UTF-8 without control characters";
     memcpy(c->name, value, len + 1);
     return NULL;
 }

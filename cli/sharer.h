@@ -16,9 +16,9 @@ void sharer_stop(struct app *app); /* takes an app without one */
 /* `share` at the prompt: without options tells what is shared, else shares that instead. */
 int sharer_change(struct app *app, const struct host_options *o);
 
-void sharer_print(const struct app *app); /* what it shares, on stdout */
+void sharer_print(const struct app *app); /* what it shares, on stderr */
 
-/* What was opened, for people, on stdout. name: under which we are seen, raw. */
+/* What was opened, for people, on stderr. name: under which we are seen, raw. */
 void share_print(const struct host *h, const char *name);
 
 #endif

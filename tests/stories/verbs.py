@@ -65,8 +65,10 @@ def share(host, *paths, options=(), cwd=None):
 
 def peers(host, *options):
     """name -> object of list-peers"""
-    found = host.run("lanyard", "list-peers", "--json", *options).ok().objects()
-    return {p["name"]: p for p in found}
+    listed = host.run("lanyard", "list-peers", "--json", *options)
+    if listed.code == 3:  # nobody is here
+        return {}
+    return {p["name"]: p for p in listed.ok().objects()}
 
 
 def sees(host, *names, timeout=10):
