@@ -20,13 +20,13 @@
 /* A folder that the user named: symlinks are followed here, and only here. */
 int fs_open_root(const char *path);
 
-int fs_open_dir(int root,
-                const char *path); /* readable folder; "" is the root itself, opened anew */
-int fs_open_file(int root,
-                 const char *path); /* O_RDONLY | O_NONBLOCK; -EINVAL if not a regular file */
+/* A readable folder; "" is the root itself, opened anew. */
+int fs_open_dir(int root, const char *path);
 
-/* O_CREAT | O_EXCL | O_RDWR, or O_RDWR alone for an existing regular file. mode is subject to
- * umask. */
+/* O_RDONLY | O_NONBLOCK; -EINVAL if it is not a regular file. Never waits for a FIFO's writer. */
+int fs_open_file(int root, const char *path);
+
+/* O_RDWR | O_CREAT | O_EXCL (mode is subject to umask), or O_RDWR for an existing regular file. */
 int fs_create(int root, const char *path, mode_t mode);
 int fs_open_write(int root, const char *path);
 
