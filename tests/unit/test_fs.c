@@ -118,6 +118,7 @@ static void bad_paths_reach_nothing(void **state) {
         assert_int_equal(fs_symlink(w->root, p, "x"), -EINVAL);
         assert_int_equal(fs_readlink(w->root, p, buf, sizeof buf), -EINVAL);
         assert_int_equal(fs_unlink(w->root, p), -EINVAL);
+        assert_int_equal(fs_rmdir(w->root, p), -EINVAL);
         assert_int_equal(fs_chmod(w->root, p, 0), -EINVAL);
         assert_int_equal(fs_set_mtime(w->root, p, 0), -EINVAL);
         assert_int_equal(fs_remove_tree(w->root, p), -EINVAL);
@@ -159,6 +160,7 @@ static void no_symlink_is_followed(void **state) {
         expect_link_refused(fs_symlink(w->root, "link/new", "x"));
         expect_link_refused(fs_readlink(w->root, "link/self", buf, sizeof buf));
         expect_link_refused(fs_unlink(w->root, "link/outside"));
+        expect_link_refused(fs_rmdir(w->root, "link/dir"));
         expect_link_refused(fs_chmod(w->root, "link/outside", 0));
         expect_link_refused(fs_set_mtime(w->root, "link/outside", 0));
         expect_link_refused(fs_remove_tree(w->root, "link/outside"));
