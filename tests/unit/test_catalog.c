@@ -251,9 +251,12 @@ static void deepest_tree(void **state) {
     char want[PATH_MAX_LEN + 1] = "", path[PATH_MAX_LEN + 1];
     struct manifest_entry e = {.kind = WIRE_DIR, .name = {(const uint8_t *)"fifteen bytes..", 15}};
     struct manifest_entry bad = {.kind = WIRE_FILE, .name = {(const uint8_t *)"..", 2}};
+    struct manifest_entry orphan = {
+        .kind = WIRE_FILE, .parent = 1000, .name = {(const uint8_t *)"o", 1}};
     assert_int_equal(catalog_new(&c, new_file()), 0);
     for (unsigned i = 0; i <= PATH_MAX_DEPTH; i++) {
         assert_int_equal(catalog_append_entry(c, &bad), broken);
+        assert_int_equal(catalog_append_entry(c, &orphan), broken);
         assert_int_equal(catalog_append_entry(c, &e), 0);
         e.parent = i;
     }

@@ -271,9 +271,14 @@ static void rows_are_limited(void **state) {
     struct wire_entry e = {WIRE_FILE, 07777, WIRE_SIZE_MAX, INT64_MIN, B("a/b")}, back;
     int n = wire_entry_put(&e, out, sizeof out);
     assert_int_equal(n, 25);
+    assert_memory_equal(out + 2, "\x01\xff", 2); /* setuid does not travel */
     struct bytes left = {out, (size_t)n};
     assert_int_equal(wire_entry_next(&left, &back), 1);
-    assert_int_equal(back.mode, 0777); /* setuid does not travel */
+    assert_int_equal(back.mode, 0777);
+    out[2] = 0xff;
+    left = (struct bytes){out, (size_t)n};
+    assert_int_equal(wire_entry_next(&left, &back), 1);
+    assert_int_equal(back.mode, 0777);
     assert_int_equal(back.size, WIRE_SIZE_MAX);
     assert_int_equal(back.mtime_ns, INT64_MIN);
     assert_int_equal(wire_entry_next(&left, &back), 0);

@@ -44,6 +44,32 @@ static void headers_know_the_maximum_of_their_type(void **state) {
     }
 }
 
+/* A header that did not pass wire_header_get(). */
+static void too_long_for_its_type(void **state) {
+    uint8_t payload[65] = {0};
+    struct wire_header h = {64, WIRE_PING, 0, 0};
+    struct msg m;
+    assert_int_equal(wire_decode(&m, &h, payload), 0);
+    h.len++;
+    assert_int_equal(wire_decode(&m, &h, payload), broken);
+}
+
+static void largest_manifest(void **state) {
+    uint8_t out[128];
+    struct msg m = {.type = WIRE_OPENED, .req = 1};
+    m.opened.length = 1 << 30;
+    m.opened.entries = 1 << 24;
+    m.opened.bytes = WIRE_SIZE_MAX;
+    m.opened.chunks = (1ULL << 42) + (1 << 24);
+    m.opened.chunk_shift = 20;
+    assert_true(wire_encode(&m, out, sizeof out) > 0);
+    m.opened.chunks++;
+    assert_int_equal(wire_encode(&m, out, sizeof out), -EINVAL);
+    m.opened.chunks = 0;
+    m.opened.entries++;
+    assert_int_equal(wire_encode(&m, out, sizeof out), -EINVAL);
+}
+
 static void unknown_types(void **state) {
     uint8_t payload[8] = {0};
     struct msg m;
@@ -207,6 +233,8 @@ static void what_a_peer_would_refuse_is_not_encoded(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(headers_know_the_maximum_of_their_type),
+        cmocka_unit_test(too_long_for_its_type),
+        cmocka_unit_test(largest_manifest),
         cmocka_unit_test(unknown_types),
         cmocka_unit_test(hostile_messages_are_refused),
         cmocka_unit_test(too_many_records),
