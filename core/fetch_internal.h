@@ -16,6 +16,8 @@
 
 #include "core/fetch.h"
 
+#include <stdatomic.h>
+
 enum {
     FETCH_ASKS = 4,                    /* GETs outstanding at one source */
     FETCH_GET_BYTES = 4 * 1024 * 1024, /* chunks asked for in one GET, together */
@@ -79,7 +81,7 @@ struct fetch {
     struct catalog_cursor cursor; /* of the store's catalog, loop thread */
     struct plan plan;
     unsigned n_jobs, n_checks;
-    volatile bool stop; /* tells long jobs to end */
+    atomic_bool stop;   /* tells long jobs to end */
     unsigned round;     /* openings whose files had changed */
     bool changed;       /* some chunk could not be had: its file is another one now */
     bool young_checked; /* the last look at files that were modified just before the walk */

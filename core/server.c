@@ -7,6 +7,7 @@
 #include "core/responder.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +29,7 @@ struct server {
 
     uv_work_t count_work;
     bool counting;
-    volatile bool stop_counting;
+    atomic_bool stop_counting;
     struct share_totals totals, counted;
     int count_err;
     uint64_t counted_at_ms;

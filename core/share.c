@@ -160,7 +160,7 @@ void share_entry(struct wire_entry *e, const struct stat *st) {
         e->mtime_ns = st->st_mtim.tv_sec < 0 ? INT64_MIN : INT64_MAX; /* not in 1677 .. 2262 */
 }
 
-static int count_walk(struct walk *w, struct share_totals *t, const volatile bool *stop) {
+static int count_walk(struct walk *w, struct share_totals *t, atomic_bool *stop) {
     struct walk_entry e;
     int got;
     while ((got = walk_next(w, &e)) > 0) {
@@ -178,7 +178,7 @@ static int count_walk(struct walk *w, struct share_totals *t, const volatile boo
     return got;
 }
 
-int share_count(const struct shares *s, struct share_totals *t, const volatile bool *stop) {
+int share_count(const struct shares *s, struct share_totals *t, atomic_bool *stop) {
     *t = (struct share_totals){0};
     for (unsigned i = 0; i < s->n; i++) {
         struct walk *w;

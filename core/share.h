@@ -18,6 +18,8 @@
 #include "core/walk.h"
 #include "proto/wire.h"
 
+#include <stdatomic.h>
+
 struct share {
     char name[256]; /* under which it is seen */
     char base[256]; /* "" for a folder; a single file: its name in the held folder */
@@ -48,7 +50,7 @@ struct share_totals {
     struct walk_counts left_out;
 };
 /* Walks all shares. *stop (may be NULL) turned true ends it early with -ECANCELED. */
-int share_count(const struct shares *s, struct share_totals *t, const volatile bool *stop);
+int share_count(const struct shares *s, struct share_totals *t, atomic_bool *stop);
 
 /* What of a file, folder or symlink goes on the wire; e->path is left as it is. */
 void share_entry(struct wire_entry *e, const struct stat *st);

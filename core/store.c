@@ -303,7 +303,7 @@ const struct catalog *store_catalog(const struct store *s) { return s->catalog; 
 
 const uint8_t *store_origin(const struct store *s) { return s->header.origin; }
 
-void store_set_stop(struct store *s, const volatile bool *stop) { s->stop = stop; }
+void store_set_stop(struct store *s, atomic_bool *stop) { s->stop = stop; }
 
 /* --- the journal's header, errors ----------------------------------------------------------- */
 

@@ -20,6 +20,8 @@
 #include "core/catalog.h"
 #include "core/plan.h"
 
+#include <stdatomic.h>
+
 struct store;
 
 struct store_target {
@@ -95,6 +97,6 @@ int store_commit(struct store *s, const struct store_commit_options *o);
 
 /* Called from store_prepare, _check, _commit's long loops now and then; if it returns true they end
  * with ERR_STOPPED. May be NULL. Runs on the calling thread. */
-void store_set_stop(struct store *s, const volatile bool *stop);
+void store_set_stop(struct store *s, atomic_bool *stop);
 
 #endif

@@ -43,7 +43,7 @@ struct store {
     bool resumed;                 /* `data` may hold something */
     bool folds;                   /* two names may mean the same file here */
     bool unclean;                 /* the disk had an error: re-read past the page cache */
-    const volatile bool *stop;    /* may be NULL */
+    atomic_bool *stop;            /* may be NULL */
     struct catalog *catalog;      /* the manifest that is here, or NULL */
     struct catalog *incoming;     /* the one that arrives, or NULL */
     uint64_t chunks;              /* of catalog */

@@ -159,7 +159,7 @@ static void resolves_paths_of_peers(void **state) {
 
 static void counts_everything(void **state) {
     struct share_totals t;
-    const volatile bool stop = true, go_on = false;
+    atomic_bool stop = true, go_on = false;
     add_both();
     assert_int_equal(share_count(&shares, &t, &go_on), 0);
     assert_int_equal(t.files, 4);
