@@ -233,7 +233,7 @@ int conn_accept(struct conn **out, const struct conn_env *env, uv_stream_t *list
     struct conn *c;
     int r = new_conn(&c, env, h, owner);
 
-    /* even without memory for TLS: a connection that is not taken stops the listener */
+    /* even when TLS got no memory: a connection that is not taken stops the listener */
     if (c && uv_accept(listener, (uv_stream_t *)&c->tcp) < 0 && r == 0)
         r = UV_ECONNABORTED;
     if (r == 0)

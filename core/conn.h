@@ -60,6 +60,7 @@ struct conn_handler {
 
 int conn_dial(struct conn **c, const struct conn_env *env, const struct sockaddr *addr,
               const struct conn_handler *h, void *owner);
+/* -ENOMEM: the connection may still wait in the listener, which takes no other before: try again. */
 int conn_accept(struct conn **c, const struct conn_env *env, uv_stream_t *listener,
                 const struct conn_handler *h, void *owner);
 
