@@ -221,25 +221,21 @@ static int load_journal(struct store *s) {
     return rc;
 }
 
-/* Without `data` there is nothing to keep: either nothing was begun, or it has become DEST/NAME. */
+/* Without `data` there is nothing to keep: either nothing arrived yet, or it has become DEST/NAME. */
 static int load_staging(struct store *s) {
     int data = exists(s->staging, "data"), target = exists(s->dest, s->name);
     if (data < 0 || target < 0)
         return data < 0 ? data : target;
     s->resumed = data;
-    if (target && data)
-        return ERR_EXISTS;
-    if (data)
+    if (!target)
         return load_journal(s);
+    if (data)
+        return ERR_EXISTS;
     int rc = journal_read_header(s->journal, &s->header);
     bool committed = !rc && s->header.flags & JOURNAL_COMMITTED;
-    if (rc && rc != ERR_FORMAT)
-        return rc;
-    if (target) {
+    if (!rc || rc == ERR_FORMAT)
         rc = store_remove_staging(s);
-        return rc ? rc : committed ? STORE_FINISHED : ERR_EXISTS;
-    }
-    return committed ? begin_anew(s) : load_journal(s);
+    return rc ? rc : committed ? STORE_FINISHED : ERR_EXISTS;
 }
 
 /* --- life ----------------------------------------------------------------------------------- */

@@ -136,6 +136,10 @@ void slots_clear(struct slots *w); /* takes a zeroed one */
 /* Points to the chunk's slot and candidate; NULL for those that are absent. */
 int slots_at(struct slots *w, uint64_t chunk, const uint8_t **slot, const uint8_t **old);
 
+/* The first chunk of [chunk, end) that may be present, or end: passes over holes of the journal, so
+ * that a file of any size is looked at in the time that its chunks on disk take. */
+uint64_t slots_skip(const struct slots *w, uint64_t chunk, uint64_t end);
+
 bool digest_is_absent(const uint8_t digest[static WIRE_DIGEST_LEN]);
 /* What is about to be overwritten is not here any more: a crash in between must not leave slots
  * that belong to other bytes. */

@@ -105,24 +105,29 @@ static bool is_kept(const struct carry *c) {
            a->version == b->version;
 }
 
+static int carry_chunk(struct carry *c, uint64_t was, uint64_t is) {
+    const uint8_t *slot, *old;
+    int rc = slots_at(&c->old, was, &slot, &old);
+    if (rc || catalog_chunk_len(&c->from.cur, was) != catalog_chunk_len(&c->to.cur, is))
+        return rc;
+    if (slot && is_kept(c))
+        return run_add(&c->slots, is, slot);
+    if (slot || old)
+        rc = run_add(&c->candidates, c->to_chunks + is, slot ? slot : old);
+    return rc;
+}
+
 static int carry_file(void *arg, bool matched) {
     struct carry *c = arg;
     const struct catalog_cursor *from = &c->from.cur, *to = &c->to.cur;
     int rc = 0;
     if (!matched || from->entry.kind != WIRE_FILE || to->entry.kind != WIRE_FILE)
         return 0;
-    uint64_t a = manifest_chunks(&from->entry), b = manifest_chunks(&to->entry);
-    bool kept = is_kept(c);
-    for (uint64_t i = 0; !rc && i < a && i < b; i++) {
-        uint64_t was = from->first_chunk + i, is = to->first_chunk + i;
-        const uint8_t *slot, *old;
-        rc = slots_at(&c->old, was, &slot, &old);
-        if (rc || catalog_chunk_len(from, was) != catalog_chunk_len(to, is))
-            break;
-        if (slot && kept)
-            rc = run_add(&c->slots, is, slot);
-        else if (slot || old)
-            rc = run_add(&c->candidates, c->to_chunks + is, slot ? slot : old);
+    uint64_t n = manifest_chunks(&from->entry), m = manifest_chunks(&to->entry);
+    uint64_t was = from->first_chunk, end = was + (n < m ? n : m);
+    while (!rc && (was = slots_skip(&c->old, was, end)) < end) {
+        rc = carry_chunk(c, was, to->first_chunk + (was - from->first_chunk));
+        was++;
     }
     return rc;
 }
@@ -156,7 +161,7 @@ struct sweep {
     struct store *s;
     struct disk_tree disk;
     struct manifest_tree listed;
-    bool again; /* a folder could not be looked into, but can now */
+    bool changed; /* something was removed, or made readable */
 };
 
 static bool same_kind(mode_t mode, uint8_t kind) {
@@ -169,24 +174,27 @@ static int sweep_entry(void *arg, bool matched) {
     const struct walk_entry *e = &w->disk.entry;
     if (w->disk.tree.index == 0)
         return 0;
-    if (!matched || !same_kind(e->st.st_mode, w->listed.cur.entry.kind))
-        return fs_remove_tree(w->s->data, e->path);
-    if (!e->unreadable) /* modes that an interrupted commit has set already */
+    bool stays = matched && same_kind(e->st.st_mode, w->listed.cur.entry.kind);
+    if (stays && !e->unreadable)
         return 0;
-    w->again = true;
-    return fs_chmod(w->s->data, e->path, 0700);
+    w->changed = true;
+    if (stays) /* with a mode that an interrupted commit has set already */
+        return fs_chmod(w->s->data, e->path, 0700);
+    return fs_remove_tree(w->s->data, e->path);
 }
 
-static int sweep_once(struct store *s, bool *again) {
+/* 1: once more. What is removed before the walk gets there looks to it like a failure. */
+static int sweep_once(struct store *s) {
     struct sweep w = {.s = s, .disk.tree.next = next_on_disk};
     int rc = walk_new(&w.disk.walk, s->data, "", true, -1);
     if (rc)
         return rc;
     manifest_tree_init(&w.listed, s->catalog);
     rc = store_merge(&w.disk.tree, &w.listed.tree, sweep_entry, &w);
+    if (!rc && walk_counts(w.disk.walk).failed)
+        rc = w.changed ? 1 : -EIO;
     catalog_cursor_clear(&w.listed.cur);
     walk_free(w.disk.walk);
-    *again = w.again;
     return rc;
 }
 
@@ -204,7 +212,6 @@ static int sweep_data(struct store *s, uint8_t kind) {
 
 int store_sweep(struct store *s) {
     struct catalog_cursor cur;
-    bool again = true;
     catalog_cursor_init(&cur, s->catalog);
     int rc = catalog_at(&cur, 0);
     if (!rc)
@@ -212,8 +219,10 @@ int store_sweep(struct store *s) {
     if (!rc && cur.entry.kind == WIRE_DIR)
         rc = store_open_data(s);
     catalog_cursor_clear(&cur);
-    while (!rc && s->data >= 0 && again)
-        rc = sweep_once(s, &again);
+    if (!rc && s->data >= 0)
+        do
+            rc = sweep_once(s);
+        while (rc > 0);
     return rc ? rc : store_set_flags(s, 0, JOURNAL_SWEEP);
 }
 

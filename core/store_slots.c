@@ -62,6 +62,24 @@ int slots_at(struct slots *w, uint64_t chunk, const uint8_t **slot, const uint8_
     return 0;
 }
 
+/* The same for slots alone, or for candidates: `base` is where they begin. */
+static uint64_t skip_holes(const struct slots *w, uint64_t base, uint64_t chunk, uint64_t end) {
+    off_t from = (off_t)(JOURNAL_HEADER_LEN + (base + chunk) * WIRE_DIGEST_LEN);
+    off_t data = lseek(w->fd, from, SEEK_DATA);
+    if (data < 0)
+        return errno == ENXIO ? end : chunk; /* other errors: it cannot tell */
+    uint64_t at = ((uint64_t)data - JOURNAL_HEADER_LEN) / WIRE_DIGEST_LEN - base;
+    return at < end ? at : end;
+}
+
+uint64_t slots_skip(const struct slots *w, uint64_t chunk, uint64_t end) {
+    if (chunk >= w->first && chunk - w->first < w->n) /* it is in memory */
+        return chunk;
+    uint64_t slot = skip_holes(w, 0, chunk, end);
+    uint64_t old = w->candidates ? skip_holes(w, w->chunks, chunk, end) : end;
+    return slot < old ? slot : old;
+}
+
 /* --- belief --------------------------------------------------------------------------------- */
 
 /* Everything on disk was read again, or written by us: from here on the slots are believed. Needs
@@ -155,20 +173,21 @@ static int load_chunk(struct load *l, uint64_t chunk, uint64_t end) {
 }
 
 static int load_entry(struct load *l) {
-    const struct manifest_entry *e = &l->w->cur.entry;
-    uint64_t n = manifest_chunks(e), absent = 0;
+    const struct catalog_cursor *cur = &l->w->cur;
+    uint64_t end = cur->first_chunk + manifest_chunks(&cur->entry), absent = cur->entry.size;
     l->looked = false;
-    for (uint64_t i = 0; i < n; i++) {
-        uint64_t chunk = l->w->cur.first_chunk + i;
-        uint32_t len = catalog_chunk_len(&l->w->cur, chunk);
-        int rc = load_chunk(l, chunk, (i << WIRE_CHUNK_SHIFT) + len);
+    for (uint64_t chunk = slots_skip(&l->slots, cur->first_chunk, end); chunk < end;) {
+        uint64_t offset = (chunk - cur->first_chunk) << WIRE_CHUNK_SHIFT;
+        uint32_t len = catalog_chunk_len(cur, chunk);
+        int rc = load_chunk(l, chunk, offset + len);
         if (rc < 0)
             return rc;
-        absent += rc ? 0 : len;
+        absent -= rc ? len : 0;
+        chunk = slots_skip(&l->slots, chunk + 1, end);
     }
-    if (e->kind == WIRE_DIR && !l->s->resumed)
+    if (cur->entry.kind == WIRE_DIR && !l->s->resumed)
         absent = BLOCK;
-    if (!(e->flags & MANIFEST_SPARSE)) /* how much of it is holes, nobody knows */
+    if (!(cur->entry.flags & MANIFEST_SPARSE)) /* how much of it is holes, nobody knows */
         l->s->need += (absent + BLOCK - 1) / BLOCK * BLOCK;
     return 0;
 }

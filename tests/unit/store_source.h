@@ -82,12 +82,14 @@ static inline const struct catalog_totals *source_totals(const struct source *sr
 
 static inline void source_bytes(unsigned seed, uint64_t chunk, uint8_t *out, size_t len) {
     uint64_t x = seed * 0x9e3779b97f4a7c15u + chunk + 1;
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len; i += sizeof x) {
         x ^= x << 13;
         x ^= x >> 7;
         x ^= x << 17;
-        out[i] = seed ? (uint8_t)x : 0;
+        memcpy(out + i, &x, len - i < sizeof x ? len - i : sizeof x);
     }
+    if (!seed)
+        memset(out, 0, len);
 }
 
 /* Lays out chunk `chunk` at `at` and fills its record. Returns its bytes in the frame. */
