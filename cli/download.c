@@ -191,8 +191,10 @@ static void on_done(void *owner, const struct fetch_result *r) {
                                                                    : (int)code_of(r->why);
         if (!r->incomplete && d->code == CODE_INCOMPLETE)
             d->code = CODE_FAILED;
-        fail(d->code, "%s%s%s", d->shown, r->text[0] ? ": " : "",
-             r->text[0] ? r->text : err_text(r->why));
+        if (r->text[0]) /* a sentence, with the name where it matters */
+            fail(d->code, "%s", r->text);
+        else
+            fail(d->code, "%s: %s", d->shown, err_text(r->why));
         return;
     }
     if (strncmp(path, "./", 2) == 0)

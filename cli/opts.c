@@ -123,6 +123,15 @@ static int set_texts(const struct usage *u, const struct opt *o, const char *val
     return 0;
 }
 
+static int misfit(const struct usage *u, const struct opt *o, const char *value,
+                  const char *wanted) {
+    char shown[WORD_SHOWN];
+
+    name_show(value, strlen(value), shown, sizeof shown);
+    opts_misused(u, "--%s takes %s, not `%s`", o->name, wanted, shown);
+    return -EINVAL;
+}
+
 static int set(const struct usage *u, const struct opt *table, const struct opt *o,
                const char *value) {
     switch (o->kind) {
@@ -137,13 +146,11 @@ static int set(const struct usage *u, const struct opt *table, const struct opt 
     case OPT_SECONDS:
         if (opts_seconds(value, o->target) == 0)
             return 0;
-        opts_misused(u, "--%s takes seconds, like 3 or 0.5", o->name);
-        return -EINVAL;
+        return misfit(u, o, value, "seconds, like 3 or 0.5");
     case OPT_PORT:
         if (opts_port(value, o->target) == 0)
             return 0;
-        opts_misused(u, "--%s takes a number from 1 to 65535", o->name);
-        return -EINVAL;
+        return misfit(u, o, value, "a number from 1 to 65535");
     case OPT_VERBOSE:
         log_set_level(log_level() == LOG_WARN ? LOG_INFO : LOG_DEBUG);
         return 0;

@@ -22,47 +22,6 @@ void survey_init(struct survey *r, struct client *c) {
     uv_timer_init(c->loop, &r->patience);
 }
 
-static struct survey_peer *new_peer(struct survey *r) {
-    struct survey_peer **all, *p;
-
-    if (r->n == SURVEY_PEERS_MAX)
-        return NULL;
-    all = reallocarray(r->all, r->n + 1, sizeof *all);
-    if (!all)
-        return NULL;
-    r->all = all;
-    p = calloc(1, sizeof *p);
-    if (!p)
-        return NULL;
-    p->survey = r;
-    all[r->n++] = p;
-    return p;
-}
-
-static struct survey_peer *new_address(struct survey *r, const struct peer_spec *spec) {
-    struct survey_peer *p = new_peer(r);
-
-    if (!p)
-        return NULL;
-    snprintf(p->to.host, sizeof p->to.host, "%s", spec->host);
-    p->to.port = spec->port;
-    return p;
-}
-
-int survey_add(struct survey *r, const char *word) {
-    struct peer_spec spec;
-    struct survey_peer *p;
-
-    if (what_parse_peer(&spec, word) != 0 || spec.host[0] == '\0')
-        return -EINVAL;
-    p = new_address(r, &spec);
-    if (!p)
-        return -ENOMEM;
-    p->origin = SURVEY_ADDED;
-    r->n_added++;
-    return 0;
-}
-
 /* ---- who is asked ---- */
 
 static bool wanted(const struct survey *r, const struct survey_peer *p) {
@@ -210,28 +169,9 @@ static void pump(struct survey *r) {
 
 /* ---- discovery ---- */
 
-static struct survey_peer *find_browsed(struct survey *r, const struct peer *seen) {
-    for (unsigned i = 0; i < r->n; i++) {
-        struct survey_peer *p = r->all[i];
-
-        if (p->origin != SURVEY_BROWSED)
-            continue;
-        if (seen->id[0] ? strcmp(p->seen_id, seen->id) == 0 : strcmp(p->seen_name, seen->name) == 0)
-            return p;
-    }
-    return NULL;
-}
-
-static void set_endpoint(struct endpoint *to, const struct peer *seen) {
-    *to = (struct endpoint){.port = seen->port};
-    for (unsigned i = 0; i < seen->n_addrs && i < DIAL_ADDRS_MAX; i++)
-        to->addrs[to->n_addrs++] = seen->addrs[i];
-    to->key_known = key_parse(seen->id, to->key) == 0;
-}
-
 static void on_peer(void *owner, const struct peer *seen) {
     struct survey *r = owner;
-    struct survey_peer *p = find_browsed(r, seen);
+    struct survey_peer *p;
     char ours[KEY_TEXT_LEN + 1];
 
     key_text(r->client->app->id.key, ours);
@@ -239,17 +179,11 @@ static void on_peer(void *owner, const struct peer *seen) {
         r->ours_seen = true;
         return;
     }
-    if (!p)
-        p = new_peer(r);
+    p = survey_peer_seen(r, seen);
     if (!p) {
         log_info("more than %d peers: %s is left out", SURVEY_PEERS_MAX, seen->name);
         return;
     }
-    snprintf(p->seen_name, sizeof p->seen_name, "%s", seen->name);
-    snprintf(p->seen_id, sizeof p->seen_id, "%s", seen->id);
-    set_endpoint(&p->to, seen);
-    p->gone = false;
-    p->fresh = true;
     if (!r->question) {
         if (r->on_seen)
             r->on_seen(r->owner, p);
@@ -263,7 +197,7 @@ static void on_peer(void *owner, const struct peer *seen) {
 
 static void on_gone(void *owner, const struct peer *seen) {
     struct survey *r = owner;
-    struct survey_peer *p = find_browsed(r, seen);
+    struct survey_peer *p = survey_peer_find(r, seen);
 
     if (!p)
         return;
@@ -307,29 +241,13 @@ static int need_browse(struct survey *r) {
 
 /* ---- a question ---- */
 
-/* The peer at an address that a WHAT spells out: the same one each time. */
-static struct survey_peer *find_spelt(struct survey *r, const struct peer_spec *spec) {
-    struct survey_peer *p;
-
-    for (unsigned i = 0; i < r->n; i++) {
-        p = r->all[i];
-        if (p->origin == SURVEY_SPELT && p->to.port == spec->port &&
-            strcmp(p->to.host, spec->host) == 0)
-            return p;
-    }
-    p = new_address(r, spec);
-    if (p)
-        p->origin = SURVEY_SPELT;
-    return p;
-}
-
 static int prepare(struct survey *r, const struct survey_question *q) {
     r->question = q;
     r->spelt = NULL;
     r->done = false;
     r->patient = true;
     if (q->only && q->only->kind == PEER_ADDR) {
-        r->spelt = find_spelt(r, q->only);
+        r->spelt = survey_peer_at(r, q->only);
         if (!r->spelt)
             return -ENOMEM;
     } else if (r->n_added == 0) {

@@ -96,6 +96,17 @@ int survey_add(struct survey *r, const char *word);
 int survey_ask(struct survey *r, const struct survey_question *q);
 void survey_close(struct survey *r);
 
+/* ---- survey_peers.c: the list; NULL if it is full ---- */
+
+/* The peer at an address that a WHAT spells out: the same one each time. */
+struct survey_peer *survey_peer_at(struct survey *r, const struct peer_spec *spec);
+/* The one that discovery means, by its id, else by its name; NULL if it is new. */
+struct survey_peer *survey_peer_find(struct survey *r, const struct peer *seen);
+/* The same, with what is known now; a new one if need be. */
+struct survey_peer *survey_peer_seen(struct survey *r, const struct peer *seen);
+
+/* ---- survey_say.c: names and sentences ---- */
+
 unsigned survey_count(const struct survey *r, enum survey_state state);
 /* The first peer in this state, or NULL. */
 const struct survey_peer *survey_first(const struct survey *r, enum survey_state state);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* survey, second half: names and sentences about the peers that were asked. */
+/* survey, names and sentences about the peers that were asked. */
 #include "cli/survey.h"
 
 #include "core/err.h"
