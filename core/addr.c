@@ -59,3 +59,20 @@ bool addr_equal(const struct sockaddr *a, const struct sockaddr *b) {
     return a->sa_family == AF_INET && as_in(a)->sin_port == as_in(b)->sin_port &&
            as_in(a)->sin_addr.s_addr == as_in(b)->sin_addr.s_addr;
 }
+
+static bool is_local_at(const struct sockaddr_storage *addrs, unsigned i) {
+    return addr_is_link_local((const struct sockaddr *)&addrs[i]);
+}
+
+void addr_sort(struct sockaddr_storage *addrs, unsigned n) {
+    for (unsigned i = 1; i < n; i++) {
+        struct sockaddr_storage a = addrs[i];
+        unsigned at = i;
+
+        if (is_local_at(addrs, i))
+            continue;
+        for (; at > 0 && is_local_at(addrs, at - 1); at--)
+            addrs[at] = addrs[at - 1];
+        addrs[at] = a;
+    }
+}

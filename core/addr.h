@@ -14,5 +14,7 @@ enum { ADDR_TEXT_LEN = 80 };
 void addr_show(const struct sockaddr *addr, char out[static ADDR_TEXT_LEN]);
 bool addr_is_link_local(const struct sockaddr *addr); /* fe80::/10, 169.254/16 */
 bool addr_equal(const struct sockaddr *a, const struct sockaddr *b);
+/* Global before link-local, in their order otherwise. */
+void addr_sort(struct sockaddr_storage *addrs, unsigned n);
 
 #endif

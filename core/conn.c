@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LATE_MS = 2000 };
+
 static void on_timer(uv_timer_t *timer);
 
 /* Work for the next turn of the loop: owners may call us from anywhere. */
@@ -23,6 +25,7 @@ void conn_kick(struct conn *c) {
 
 void conn_enter(struct conn *c, enum conn_state state, unsigned limit_ms) {
     c->state = state;
+    c->due = uv_now(c->env->loop) + limit_ms;
     uv_timer_start(&c->timer, on_timer, limit_ms, 0);
 }
 
@@ -83,7 +86,8 @@ static void check_liveness(struct conn *c) {
     uint64_t now = uv_now(c->env->loop), next = 0;
     struct msg ping = {.type = WIRE_PING};
 
-    if (c->paused)
+    /* we did not listen, or the whole loop slept: the silence is ours */
+    if (c->paused || now > c->due + LATE_MS)
         c->life.heard = now;
     switch (liveness_check(&c->life, c->env->patience, now, &next)) {
     case LIVENESS_DEAD:
@@ -99,7 +103,7 @@ static void check_liveness(struct conn *c) {
         break;
     }
     if (c->state == OPENED)
-        uv_timer_start(&c->timer, on_timer, next - now, 0);
+        conn_enter(c, OPENED, (unsigned)(next - now));
 }
 
 static void on_timer(uv_timer_t *timer) {

@@ -50,6 +50,7 @@ struct conn {
     uint8_t *reserve;          /* it came */
 
     struct liveness life;
+    uint64_t due; /* when the timer was to fire */
     int why;
     uint16_t port;
     char text[CONN_TEXT_LEN], name[CONN_SHOWN_LEN], software[CONN_SHOWN_LEN], addr[ADDR_TEXT_LEN];

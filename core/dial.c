@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEADLINE_MS = 10000, TEXT_LEN = 640 };
+enum { TEXT_LEN = 640 };
 
 struct attempt {
     struct dial *d;
@@ -208,20 +208,6 @@ static void add_addr(struct dial *d, const struct sockaddr *addr) {
     memcpy(&d->addrs[d->n_addrs++], addr, len);
 }
 
-/* Global before link-local among those that wait, in their order otherwise. */
-static void sort_addrs(struct dial *d) {
-    for (unsigned i = d->n_started + 1; i < d->n_addrs; i++) {
-        struct sockaddr_storage a = d->addrs[i];
-        unsigned at = i;
-
-        if (addr_is_link_local((const struct sockaddr *)&a))
-            continue;
-        for (; at > d->n_started && addr_is_link_local(addr_at(d, at - 1)); at--)
-            d->addrs[at] = d->addrs[at - 1];
-        d->addrs[at] = a;
-    }
-}
-
 static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *found) {
     struct dial *d = (struct dial *)((char *)req - offsetof(struct dial, resolve));
 
@@ -236,7 +222,8 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *foun
     uv_freeaddrinfo(found);
     if (status < 0)
         note(d, status, "looking up the address", "");
-    sort_addrs(d);
+    /* those that wait */
+    addr_sort(d->addrs + d->n_started, d->n_addrs - d->n_started);
     next(d);
 }
 
@@ -269,9 +256,9 @@ int dial_start(struct dial **out, const struct conn_env *env, const struct endpo
     memcpy(d->key, to->key, KEY_LEN);
     for (unsigned i = 0; i < to->n_addrs; i++)
         add_addr(d, (const struct sockaddr *)&to->addrs[i]);
-    sort_addrs(d);
+    addr_sort(d->addrs, d->n_addrs);
     uv_timer_init(env->loop, &d->timer);
-    d->deadline = uv_now(env->loop) + DEADLINE_MS;
+    d->deadline = uv_now(env->loop) + env->patience->dial;
     if (to->host[0])
         resolve(d, to->host, to->port);
     uv_timer_start(&d->timer, on_timer, 0, 0); /* not before we return */

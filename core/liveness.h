@@ -13,6 +13,7 @@
 /* How long each step may take. */
 struct patience {
     unsigned connect, tls, hello, auth;
+    unsigned dial;     /* all addresses of a peer together */
     unsigned ping;     /* silence until we say PING, then again and again */
     unsigned silence;  /* until we give up */
     unsigned answer;   /* the same while an answer is expected */

@@ -89,6 +89,24 @@ static void compares_all_that_counts(void **state) {
                 i == k);
 }
 
+static void global_ones_come_first(void **state) {
+    struct sockaddr_storage all[] = {
+        make("fe80::1%lo", 1), make("10.0.0.1", 1),    make("169.254.0.1", 1),
+        make("10.0.0.2", 1),   make("2001:db8::1", 1), make("fe80::2%lo", 1),
+    };
+    static const char *const sorted[] = {"10.0.0.1:1",     "10.0.0.2:1",    "[2001:db8::1]:1",
+                                         "[fe80::1%lo]:1", "169.254.0.1:1", "[fe80::2%lo]:1"};
+
+    addr_sort(all, 0);
+    addr_sort(all, sizeof all / sizeof *all);
+    for (unsigned i = 0; i < sizeof all / sizeof *all; i++) {
+        char text[ADDR_TEXT_LEN];
+
+        addr_show((const struct sockaddr *)&all[i], text);
+        assert_string_equal(text, sorted[i]);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shows_addresses),
@@ -96,6 +114,7 @@ int main(void) {
         cmocka_unit_test(other_families_are_unknown),
         cmocka_unit_test(knows_link_local_ones),
         cmocka_unit_test(compares_all_that_counts),
+        cmocka_unit_test(global_ones_come_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,34 +115,54 @@ static void takes_the_address_that_works(void **state) {
     struct endpoint to = {.key_known = true};
 
     memcpy(to.key, net_ids[1].key, KEY_LEN);
-    add_port(&to, "127.0.0.1", closed_port());
-    add_port(&to, "::1", closed_port());
+    for (unsigned i = 0; i < 10; i++)
+        add_port(&to, i % 2 ? "::1" : "127.0.0.1", closed_port());
     add_port(&to, "127.0.0.1", port());
     add_port(&to, "127.0.0.1", port()); /* a duplicate is dialled once */
     start(&to);
     uint64_t since = uv_now(&net.loop);
     expect_win();
     assert_int_equal(accepted, 1);
-    assert_true(uv_now(&net.loop) - since < 2 * DIAL_STAGGER_MS); /* no wait after a refusal */
+    assert_true(uv_now(&net.loop) - since < 8 * DIAL_STAGGER_MS); /* no wait after a refusal */
+}
+
+/* The kernel takes the connection, and nobody says a word. */
+static int listen_silently(struct endpoint *to) {
+    struct sockaddr_in a;
+    socklen_t len = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    uv_ip4_addr("127.0.0.1", 0, &a);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+    add_port(to, "127.0.0.1", ntohs(a.sin_port));
+    return fd;
 }
 
 static void does_not_wait_for_a_silent_address(void **state) {
     struct endpoint to = {0};
-    struct sockaddr_in a;
-    socklen_t len = sizeof a;
-    /* the kernel takes the connection, and nobody says a word */
-    int silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int silent = listen_silently(&to);
 
-    uv_ip4_addr("127.0.0.1", 0, &a);
-    assert_int_equal(bind(silent, (const struct sockaddr *)&a, sizeof a), 0);
-    assert_int_equal(listen(silent, 8), 0);
-    assert_int_equal(getsockname(silent, (struct sockaddr *)&a, &len), 0);
-    add_port(&to, "127.0.0.1", ntohs(a.sin_port));
     add_port(&to, "127.0.0.1", port());
     start(&to);
     uint64_t since = uv_now(&net.loop);
     expect_win();
     assert_in_range(uv_now(&net.loop) - since, DIAL_STAGGER_MS - 10, 2000);
+    close(silent);
+}
+
+static void gives_up_in_time(void **state) {
+    struct patience hasty = patience_default;
+    struct endpoint to = {0};
+    int silent = listen_silently(&to);
+
+    hasty.dial = 400;
+    net.dial.patience = &hasty;
+    start(&to);
+    uint64_t since = uv_now(&net.loop);
+    expect_failure(UV_ETIMEDOUT);
+    assert_in_range(uv_now(&net.loop) - since, 390, 2000);
     close(silent);
 }
 
@@ -218,6 +238,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         ON_NET(takes_the_address_that_works),
         ON_NET(does_not_wait_for_a_silent_address),
+        ON_NET(gives_up_in_time),
         ON_NET(resolves_names),
         ON_NET(says_that_a_name_is_unknown),
         ON_NET(another_key_is_most_telling),
