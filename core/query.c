@@ -58,6 +58,15 @@ static void finish(struct query *q, int why, const char *text, const struct quer
     shut(q);
 }
 
+static void on_timeout(uv_timer_t *timer) { finish((struct query *)timer, UV_ETIMEDOUT, "", NULL); }
+
+/* The peer gave a sign of life. */
+static void wait_on(struct query *q) {
+    uint64_t ms = q->request.answer_ms ? q->request.answer_ms : q->request.timeout_ms;
+
+    uv_timer_start(&q->timer, on_timeout, ms, 0);
+}
+
 static int send_request(struct query *q) {
     struct bytes arg = {(const uint8_t *)q->request.arg, strlen(q->request.arg)};
     struct msg m = {.req = 1};
@@ -86,6 +95,7 @@ static int on_rows(struct query *q, const struct msg *m) {
     struct query_peer peer = peer_of(q->conn);
     struct wire_entry e;
 
+    wait_on(q);
     while (q->handler && wire_entry_next(&rows, &e))
         if (q->handler->on_row)
             q->handler->on_row(q->owner, &peer, &e);
@@ -129,6 +139,7 @@ static const struct conn_handler conn_events = {.on_message = on_message, .on_cl
 
 static void on_dialled(void *owner, int why, const char *text, struct conn *c) {
     struct query *q = owner;
+    struct query_peer peer;
     int err;
 
     q->dial = NULL;
@@ -139,13 +150,17 @@ static void on_dialled(void *owner, int why, const char *text, struct conn *c) {
     q->conn = c;
     conn_set_handler(c, &conn_events, q);
     err = send_request(q);
-    if (err < 0)
+    if (err < 0) {
         finish(q, err, "", NULL);
+        return;
+    }
+    wait_on(q);
+    peer = peer_of(c);
+    if (q->handler->on_open)
+        q->handler->on_open(q->owner, &peer);
 }
 
 static const struct dial_handler dial_events = {.on_done = on_dialled};
-
-static void on_timeout(uv_timer_t *timer) { finish((struct query *)timer, UV_ETIMEDOUT, "", NULL); }
 
 int query_start(struct query **out, const struct conn_env *env, const struct query_request *r,
                 const struct query_handler *h, void *owner) {

@@ -25,6 +25,8 @@ struct query_info {
 };
 
 struct query_handler {
+    /* The peer is there and was asked. May be NULL. */
+    void (*on_open)(void *owner, const struct query_peer *p);
     void (*on_row)(void *owner, const struct query_peer *p,
                    const struct wire_entry *e); /* LIST, FIND, NAME */
     /* Exactly once, unless query_stop came first. why: 0 or an error, with details in text. p: NULL
@@ -34,12 +36,14 @@ struct query_handler {
 };
 
 struct query;
-/* arg: path for LIST, pattern for FIND, name for NAME. timeout_ms: for all of it. */
+/* arg: path for LIST, pattern for FIND, name for NAME. timeout_ms: until the peer is there, and of
+ * silence after that; answer_ms, if not 0, is the limit of silence instead: a peer may have to walk
+ * all of a disk before it can answer. */
 struct query_request {
     struct endpoint to;
     enum query_kind kind;
     char arg[4096];
-    uint64_t timeout_ms;
+    uint64_t timeout_ms, answer_ms;
 };
 int query_start(struct query **q, const struct conn_env *env, const struct query_request *r,
                 const struct query_handler *h, void *owner);
