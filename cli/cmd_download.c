@@ -62,6 +62,7 @@ static struct survey_question question(struct looking *l) {
         .wait_ms = l->w->ask.wait_ms,
         .patience_ms = SURVEY_PATIENCE_MS,
         .peer_ms = SURVEY_PEER_MS,
+        .answer_ms = SURVEY_ANSWER_MS,
         .on_row = on_row,
         .owner = l,
     };
@@ -124,7 +125,7 @@ static int get_one(struct looking *l, const char *word) {
     code = get(l, word);
     hits_clear(&l->hits);
     if (l->w->o.json && code != CODE_DONE && code != CODE_SKIPPED)
-        json_line(
+        json_event(
             json_pack("{s:s, s:i, s:s}", "event", "failed", "code", code, "message", say_last()));
     return code;
 }

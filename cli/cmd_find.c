@@ -53,6 +53,7 @@ static int act(struct find *f) {
                                       .wait_ms = f->o.wait_ms,
                                       .patience_ms = SURVEY_PATIENCE_MS,
                                       .peer_ms = SURVEY_PEER_MS,
+                                      .answer_ms = SURVEY_ANSWER_MS,
                                       .on_row = on_row,
                                       .owner = f};
     const struct survey *r = &f->a.survey;

@@ -54,6 +54,7 @@ static int ask(struct list *l, enum query_kind kind, const char *arg) {
                                       .wait_ms = l->o.wait_ms,
                                       .patience_ms = SURVEY_PATIENCE_MS,
                                       .peer_ms = SURVEY_PEER_MS,
+                                      .answer_ms = SURVEY_ANSWER_MS,
                                       .on_row = on_row,
                                       .owner = l};
     int code = asking_ask(&l->a, &q);

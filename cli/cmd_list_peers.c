@@ -120,7 +120,7 @@ static int tell_change(const struct survey_peer *p, bool json) {
     if (!json) {
         printf("%s  %s  %.*s  %s\n", p->shown ? "here" : "gone", p->name, KEY_SHORT_LEN,
                p->key_text, p->addr);
-        return fflush(stdout) == 0 ? 0 : -errno;
+        return 0;
     }
     if (p->shown)
         return print_json(p);
@@ -140,7 +140,7 @@ static int tell_changes(struct survey *r, bool json) {
         p->shown = here;
         err = tell_change(p, json);
     }
-    return err;
+    return err ? err : fflush(stdout) == 0 ? 0 : -errno;
 }
 
 static void on_seen(void *owner, const struct survey_peer *p) { *(bool *)owner = true; }

@@ -70,7 +70,7 @@ static void on_signal(uv_signal_t *handle, int signum) {
 /* ---- what is told ---- */
 
 static void print_event(struct sharing *s, json_t *o) {
-    if (json_line(o) != 0)
+    if (json_event(o) != 0)
         stop(s, CODE_FAILED); /* nobody listens any more */
 }
 

@@ -29,8 +29,8 @@ void finding(struct findings *f, enum finding_kind kind, const char *check, cons
     va_end(args);
     f->n_bad += kind == FINDING_BAD;
     if (f->json)
-        json_line(json_pack("{s:s, s:s, s:s}", "check", check, "result",
-                            kind == FINDING_BAD ? "bad" : words[kind], "message", text));
+        json_event(json_pack("{s:s, s:s, s:s}", "check", check, "result",
+                             kind == FINDING_BAD ? "bad" : words[kind], "message", text));
     else
         printf("%s%-4s%s  %-9s  %s\n", color ? colors[kind] : "", words[kind],
                color ? "\033[0m" : "", check, text);

@@ -48,14 +48,20 @@ int json_line(json_t *object) {
     size_t flags =
         JSON_COMPACT | JSON_REAL_PRECISION(15) | (isatty(STDOUT_FILENO) ? JSON_ENSURE_ASCII : 0);
     char *line = object ? json_dumps(object, flags) : NULL;
-    int err;
+    int err = 0;
 
     json_decref(object);
     if (!line)
         return -ENOMEM;
     errno = 0;
-    puts(line);
-    err = fflush(stdout) == 0 ? 0 : -errno; /* whoever reads us waits for whole events */
+    if (puts(line) == EOF)
+        err = errno ? -errno : -EIO;
     free(line);
     return err;
+}
+
+int json_event(json_t *object) {
+    int err = json_line(object);
+
+    return err ? err : fflush(stdout) == 0 ? 0 : -errno;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LOG_MODULE "survey"
 #include "core/log.h"
@@ -40,6 +41,17 @@ static bool wanted(const struct survey *r, const struct survey_peer *p) {
     return what_matches(q->only, shown, p->seen_id[0] ? p->seen_id : q->only->id);
 }
 
+static void give_up(struct survey_peer *p) {
+    if (p->state == SURVEY_ASKED || p->state == SURVEY_WAITING) {
+        p->state = SURVEY_FAILED;
+        p->why = UV_ETIMEDOUT;
+    }
+    if (p->query)
+        p->survey->n_asked--;
+    query_stop(p->query);
+    p->query = NULL;
+}
+
 static void check_done(struct survey *r) {
     unsigned open = 0, answered = 0;
 
@@ -49,7 +61,7 @@ static void check_done(struct survey *r) {
     }
     if (open > 0)
         return;
-    if (r->spelt || r->n_added > 0)
+    if (r->late || r->spelt || r->n_added > 0)
         r->done = true;
     else if (r->question->only && answered > 0)
         r->done = true;
@@ -57,10 +69,23 @@ static void check_done(struct survey *r) {
         r->done = true;
 }
 
+/* Whoever cannot be reached is given up; who is there may finish its answer. */
 static void on_deadline(uv_timer_t *timer) {
     struct survey *r = timer->data;
+    unsigned working = 0;
 
-    r->done = true;
+    for (unsigned i = 0; i < r->n; i++)
+        working += r->all[i]->state == SURVEY_ASKED && r->all[i]->identified;
+    if (working == 0 || r->question->answer_ms == 0) {
+        r->done = true;
+        return;
+    }
+    for (unsigned i = 0; i < r->n; i++)
+        if (!r->all[i]->identified)
+            give_up(r->all[i]);
+    r->late = true;
+    if (isatty(STDERR_FILENO))
+        note("Waiting for %u peers that still search; Ctrl-C ends it.", working);
 }
 
 static void on_patience(uv_timer_t *timer) {
@@ -108,6 +133,16 @@ static void identify(struct survey_peer *p, const struct query_peer *who) {
         p->state = SURVEY_REFUSED;
 }
 
+static void on_open(void *owner, const struct query_peer *who) {
+    struct survey_peer *p = owner;
+
+    identify(p, who);
+    if (p->state == SURVEY_ASKED)
+        return;
+    give_up(p); /* we do not want its answer */
+    pump(p->survey);
+}
+
 static void on_row(void *owner, const struct query_peer *who, const struct wire_entry *e) {
     struct survey_peer *p = owner;
     const struct survey_question *q = p->survey->question;
@@ -138,12 +173,15 @@ static void on_answer(void *owner, int why, const char *text, const struct query
     pump(r);
 }
 
-static const struct query_handler query_events = {.on_row = on_row, .on_done = on_answer};
+static const struct query_handler query_events = {
+    .on_open = on_open, .on_row = on_row, .on_done = on_answer};
 
 static void ask(struct survey_peer *p) {
     struct survey *r = p->survey;
-    struct query_request request = {
-        .to = p->to, .kind = r->question->kind, .timeout_ms = r->question->peer_ms};
+    struct query_request request = {.to = p->to,
+                                    .kind = r->question->kind,
+                                    .timeout_ms = r->question->peer_ms,
+                                    .answer_ms = r->question->answer_ms};
     int err;
 
     snprintf(request.arg, sizeof request.arg, "%s", r->question->arg);
@@ -190,7 +228,7 @@ static void on_peer(void *owner, const struct peer *seen) {
         return;
     }
     if ((p->state == SURVEY_IDLE || (p->state == SURVEY_FAILED && p->tries < TRIES_MAX)) &&
-        wanted(r, p))
+        !r->late && wanted(r, p))
         p->state = SURVEY_WAITING;
     pump(r);
 }
@@ -244,7 +282,7 @@ static int need_browse(struct survey *r) {
 static int prepare(struct survey *r, const struct survey_question *q) {
     r->question = q;
     r->spelt = NULL;
-    r->done = false;
+    r->done = r->late = false;
     r->patient = true;
     if (q->only && q->only->kind == PEER_ADDR) {
         r->spelt = survey_peer_at(r, q->only);
@@ -265,17 +303,8 @@ static uint64_t patience_left(const struct survey *r) {
 static void finish(struct survey *r) {
     uv_timer_stop(&r->deadline);
     uv_timer_stop(&r->patience);
-    for (unsigned i = 0; i < r->n; i++) {
-        struct survey_peer *p = r->all[i];
-
-        if (p->state == SURVEY_ASKED || p->state == SURVEY_WAITING) {
-            p->state = SURVEY_FAILED;
-            p->why = UV_ETIMEDOUT;
-        }
-        query_stop(p->query);
-        p->query = NULL;
-    }
-    r->n_asked = 0;
+    for (unsigned i = 0; i < r->n; i++)
+        give_up(r->all[i]);
     r->question = NULL;
 }
 

@@ -24,6 +24,7 @@ enum {
     SURVEY_PATIENCE_MS =
         3000, /* a peer that starts now is visible after 2 s: do not give up earlier */
     SURVEY_PEER_MS = 3000,
+    SURVEY_ANSWER_MS = 60000, /* to search a large, slow disk */
 };
 
 enum survey_state {
@@ -62,9 +63,10 @@ struct survey_question {
     enum query_kind kind;
     const char *arg;
     const struct peer_spec *only; /* NULL: everybody */
-    uint64_t wait_ms;             /* never longer */
+    uint64_t wait_ms;             /* never longer, but for peers that are there and work on it */
     uint64_t patience_ms;         /* as long as nobody answered, so long since browsing began */
-    uint64_t peer_ms;             /* for each peer */
+    uint64_t peer_ms;             /* for each peer to be reached */
+    uint64_t answer_ms;           /* how long it may be silent then; 0: no longer than wait_ms */
     bool any_key;                 /* listen to peers with a changed key too */
     /* A row of a peer in SURVEY_ASKED that is identified. May be NULL. */
     void (*on_row)(void *owner, const struct survey_peer *p, const struct wire_entry *e);
@@ -75,6 +77,7 @@ struct survey {
     struct client *client;
     struct browse *browse;
     bool settled, patient, done, browse_closed;
+    bool late;      /* wait_ms is over, some peers still work */
     bool ours_seen; /* discovery shows ourselves */
     uint64_t browsing_since;
     char problem[256]; /* the last that discovery told */
