@@ -22,6 +22,8 @@ struct server {
     struct responder_host host; /* first: what responders see of us */
     uv_tcp_t listener;
     bool listening, closing;
+    uv_tcp_t refused; /* a connection for which there was no memory */
+    bool refusing, refuse_again;
     struct server_options options;
     struct pool pool;
     struct conn_env env;
@@ -46,7 +48,7 @@ static void free_server(struct server *s) {
 static void finish_if_down(struct server *s) {
     struct server_options o = s->options;
 
-    if (!s->closing || s->listening || s->counting || s->host.first)
+    if (!s->closing || s->listening || s->refusing || s->counting || s->host.first)
         return;
     free_server(s);
     if (o.on_closed)
@@ -124,6 +126,27 @@ static void on_event(struct responder_host *host, const struct server_event *e) 
         s->options.on_event(s->options.owner, e);
 }
 
+/* A connection that nobody takes would stop the listener for good. */
+static void refuse(struct server *s);
+
+static void on_refused(uv_handle_t *handle) {
+    struct server *s = (struct server *)((char *)handle - offsetof(struct server, refused));
+
+    s->refusing = false;
+    if (s->refuse_again && !s->closing)
+        refuse(s);
+    finish_if_down(s);
+}
+
+static void refuse(struct server *s) {
+    s->refuse_again = s->refusing;
+    if (s->refusing || uv_tcp_init(s->options.loop, &s->refused) < 0)
+        return;
+    s->refusing = true;
+    uv_accept((uv_stream_t *)&s->listener, (uv_stream_t *)&s->refused);
+    uv_close((uv_handle_t *)&s->refused, on_refused);
+}
+
 static void on_connection(uv_stream_t *listener, int status) {
     struct server *s = (struct server *)((char *)listener - offsetof(struct server, listener));
     int err = status;
@@ -132,6 +155,8 @@ static void on_connection(uv_stream_t *listener, int status) {
         err = responder_accept(&s->host, listener);
     if (err < 0)
         log_info("a connection was not accepted: %s", err_text(err));
+    if (err == -ENOMEM)
+        refuse(s);
 }
 
 /* Both families on one socket where there is IPv6, else IPv4 alone. */

@@ -67,7 +67,12 @@ static int check_turn(const struct session *s) {
 
 static size_t frame_len(const struct session *s) { return WIRE_HEADER_LEN + (size_t)s->header.len; }
 
-static bool needs_lent(const struct session *s) { return frame_len(s) > SESSION_INLINE; }
+/* A message of a later version: its bytes are let go as they come. */
+static bool ignored(const struct session *s) { return s->header.type >= 0x80; }
+
+static bool needs_lent(const struct session *s) {
+    return frame_len(s) > SESSION_INLINE && !ignored(s);
+}
 
 void session_init(struct session *s, enum session_role role) {
     s->role = role;
@@ -86,6 +91,12 @@ int session_space(struct session *s, uint8_t **at, size_t *len) {
         *len = WIRE_HEADER_LEN - s->have;
         return 0;
     }
+    if (ignored(s)) {
+        size_t left = frame_len(s) - s->have, room = SESSION_INLINE - WIRE_HEADER_LEN;
+        *at = s->small + WIRE_HEADER_LEN;
+        *len = left < room ? left : room;
+        return 0;
+    }
     if (needs_lent(s) && !s->lent)
         return SESSION_LEND;
     *at = (needs_lent(s) ? s->lent : s->small) + s->have;
@@ -101,6 +112,8 @@ void session_filled(struct session *s, size_t len) { s->have += len; }
 static int decode(struct session *s, struct msg *m) {
     const uint8_t *frame = needs_lent(s) ? s->lent : s->small;
     s->have = 0;
+    if (ignored(s))
+        return 0;
     int r = wire_decode(m, &s->header, frame + WIRE_HEADER_LEN);
     if (r != 0)
         return r > 0 ? 0 : r;

@@ -296,7 +296,7 @@ static void inline_limit(void **state) {
         static uint8_t lent[WIRE_FRAME_MAX];
         const uint32_t len = SESSION_INLINE - WIRE_HEADER_LEN + more;
         uint8_t header[WIRE_HEADER_LEN], *at;
-        struct wire_header h = {len, 0x80, 0, 0};
+        struct wire_header h = {len, WIRE_ENTRIES, 0, 1};
         struct session s;
         struct msg m;
         size_t room;
@@ -312,6 +312,35 @@ static void inline_limit(void **state) {
     }
 }
 
+/* A message of a later version costs no memory, however long it is: a peer that sends many of them
+ * slowly would else hold all buffers. */
+static void extensions_take_no_memory(void **state) {
+    const struct wire_header h = {WIRE_CONTROL_MAX, 0xff, 0, 0};
+    size_t sent = WIRE_HEADER_LEN, room, len;
+    uint8_t header[WIRE_HEADER_LEN], *at, *ping = frame_of("ping", &len);
+    struct session s;
+    struct msg m;
+    begin(&s);
+    wire_header_put(header, &h);
+    put(&s, header, sizeof header);
+    assert_int_equal(session_next(&s, &m), 0);
+    while (sent < WIRE_HEADER_LEN + WIRE_CONTROL_MAX) {
+        assert_int_equal(session_space(&s, &at, &room), 0);
+        assert_true(at >= s.small && at + room <= s.small + sizeof s.small);
+        memset(at, 0x55, room);
+        session_filled(&s, room);
+        sent += room;
+        assert_int_equal(session_next(&s, &m), 0);
+    }
+    assert_int_equal(sent, WIRE_HEADER_LEN + WIRE_CONTROL_MAX);
+    for (size_t at_byte = 0; at_byte < len; at_byte++) {
+        put(&s, ping + at_byte, 1);
+        assert_int_equal(session_next(&s, &m), at_byte + 1 == len);
+    }
+    assert_int_equal(m.type, WIRE_PING);
+    free(ping);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conversations_end_as_they_should),
@@ -319,6 +348,7 @@ int main(void) {
         cmocka_unit_test(open_after_auth_only),
         cmocka_unit_test(lent_memory),
         cmocka_unit_test(inline_limit),
+        cmocka_unit_test(extensions_take_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
