@@ -164,8 +164,23 @@ def test_a_file_that_changes_in_the_middle_is_never_mixed(slow):
     anna, bert = slow.hosts
     film, a = serve_film(anna)
     p = download_until(bert, "film", anna.address, a.port, "film", size=PART)
-    random_file(film, SIZE, seed=2)
+    os.replace(random_file(anna.dir / "new", SIZE, seed=2), film)
     p.result(seconds(60)).ok()
+    same(film, bert / "film")
+
+
+def test_a_file_that_is_written_all_the_time_is_told(slow):
+    """It is not given up silently, and not mixed: at rest, the same command gets it."""
+    anna, bert = slow.hosts
+    film, a = serve_film(anna)
+    words = anna.address, a.port, "film"
+    p = download_until(bert, "film", *words, size=PART)
+    while p.alive():
+        random_file(film, SIZE, seed=2)
+    changing = p.result().exits(6)
+    assert "film" in changing.err and "chang" in changing.err
+    assert not (bert / "film").exists()
+    download(bert, *words).ok()
     same(film, bert / "film")
 
 
