@@ -48,6 +48,7 @@ static bool to_run_again(const struct fetch *f) {
     switch (f->why) {
     case ERR_KEY_CHANGED:
     case ERR_EXISTS:
+    case ERR_LINK:
         return false;
     case ERR_STOPPED:
     case ERR_STALLED:

@@ -45,16 +45,20 @@ def test_memory_for_a_large_hole(cable):
 
 def test_memory_for_many_files(cable):
     anna, bert = cable.hosts
-    many_files(anna / "many", 20_000, 3000)
-    a = share(anna, "many")
-    within_limit(a, download(bert, anna.address, a.port, "many").ok())
-    assert sum(len(f) for _, _, f in os.walk(bert / "many")) == 20_000
+    disk, inside = anna.disk(200)
+    many_files(inside / "many", 20_000, 3000)
+    a = share(anna, disk / "many")
+    to, arrived = bert.disk(200)
+    got = download(bert, anna.address, a.port, "many", "-o", to).ok()
+    within_limit(a, got)
+    assert sum(len(f) for _, _, f in os.walk(arrived / "many")) == 20_000
 
 
 def test_a_large_share_is_ready_at_once(cable):
     anna, bert = cable.hosts
-    many_files(anna / "many", 200_000)
-    p = anna.spawn("lanyard", "share", "--json", "many")
+    disk, inside = anna.disk(200)
+    many_files(inside / "many", 200_000)
+    p = anna.spawn("lanyard", "share", "--json", disk / "many")
     p.wait_event("ready", timeout=2)
     shown = bert.run("lanyard", "list", anna.address + ":many", "--json").ok()
     assert len(shown.objects()) == 200
