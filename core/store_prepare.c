@@ -66,7 +66,7 @@ static int make_folder(struct store *s, struct worker *w) {
 }
 
 /* Whole size, holes in it. What an older version had beyond is cut off. */
-static int set_size(struct store *s, struct worker *w, int fd) {
+static int set_size(const struct worker *w, int fd) {
     struct stat st;
     uint64_t size = w->cur.entry.size;
     if (fstat(fd, &st) < 0)
@@ -92,7 +92,7 @@ static int make_large(struct store *s, struct worker *w) {
     }
     if (fd < 0)
         return fd;
-    int rc = set_size(s, w, fd);
+    int rc = set_size(w, fd);
     if (fd == w->file)
         return rc;
     return close_file(fd, rc);
@@ -111,7 +111,7 @@ static int make_empty(struct store *s, struct worker *w) {
     }
     if (fd < 0)
         return fd;
-    int rc = close_file(fd, set_size(s, w, fd));
+    int rc = close_file(fd, set_size(w, fd));
     if (!rc && works) {
         rc = store_lenient(fs_set_mtime(dir, w->name, e->mtime_ns));
         bits_add(&s->settled, w->cur.index);
@@ -122,9 +122,12 @@ static int make_empty(struct store *s, struct worker *w) {
 /* It may be of another version, with another size. */
 static int cut_small(struct store *s, struct worker *w) {
     int fd = worker_file(s, w);
-    if (fd == -ENOENT)
-        return 0;
-    return fd < 0 ? fd : close_file(fd, set_size(s, w, fd));
+    if (fd < 0)
+        return fd == -ENOENT ? 0 : fd;
+    int rc = worker_name_exists(s, w); /* 0: opened under another entry's name */
+    if (rc > 0)
+        rc = set_size(w, fd);
+    return close_file(fd, rc);
 }
 
 static int make_entry(struct store *s, struct worker *w) {

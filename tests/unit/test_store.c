@@ -3,6 +3,8 @@
 #include "core/err.h"
 #include "tests/unit/store_source.h"
 
+#include <pthread.h>
+
 #define SECOND ((int64_t)1000000000)
 
 static struct scratch dest;
@@ -180,6 +182,58 @@ static void many_in_one_frame(void **arg) {
         char path[16];
         snprintf(path, sizeof path, "d/%.7s", names[i]);
         expect_file(&dest, path, &items[i + 1]);
+    }
+}
+
+/* Chunks come in any order, from several threads at once. */
+struct giver {
+    pthread_t thread;
+    struct source src;
+    unsigned first;
+    int rc;
+};
+enum { GIVERS = 4 };
+
+static void *give_every_fourth(void *arg) {
+    struct giver *g = arg;
+    for (uint64_t i = g->first; !g->rc && i < source_totals(&g->src)->chunks; i += GIVERS)
+        g->rc = source_give(store, &g->src, i, 1);
+    return NULL;
+}
+
+static void several_threads(void **arg) {
+    static char names[200][8];
+    struct item items[204] = {{.kind = WIRE_DIR, .name = "d"},
+                              {.kind = WIRE_FILE, .name = "big", .size = 17 * MIB, .seed = 1},
+                              {.kind = WIRE_DIR, .name = "c"},
+                              {.kind = WIRE_DIR, .name = "d"}};
+    struct giver givers[GIVERS] = {0};
+    for (unsigned i = 0; i < 200; i++) {
+        snprintf(names[i], sizeof names[i], "%03u", i % 1000);
+        items[4 + i] = (struct item){.kind = WIRE_FILE,
+                                     .parent = i < 100 ? 2 : 3,
+                                     .name = names[i],
+                                     .size = 1 + i,
+                                     .seed = i,
+                                     .mode = i % 2 ? 0600 : 0444};
+    }
+    begin("d", items, 204);
+    for (unsigned i = 0; i < GIVERS; i++) {
+        givers[i].first = i;
+        source_make(&givers[i].src, items, 204);
+        assert_int_equal(pthread_create(&givers[i].thread, NULL, give_every_fourth, &givers[i]), 0);
+    }
+    for (unsigned i = 0; i < GIVERS; i++) {
+        assert_int_equal(pthread_join(givers[i].thread, NULL), 0);
+        assert_int_equal(givers[i].rc, 0);
+        source_clear(&givers[i].src);
+    }
+    assert_int_equal(source_commit(store), 0);
+    expect_file(&dest, "d/big", &items[1]);
+    for (unsigned i = 0; i < 200; i++) {
+        char path[16];
+        snprintf(path, sizeof path, "d/%s/%.7s", i < 100 ? "c" : "d", names[i]);
+        expect_file(&dest, path, &items[4 + i]);
     }
 }
 
@@ -404,6 +458,7 @@ int main(void) {
         TEST(zeros_over_other_bytes),
         TEST(huge_and_empty),
         TEST(many_in_one_frame),
+        TEST(several_threads),
         TEST(names_of_every_kind),
         TEST(long_names_do_not_meet),
         TEST(damaged_frames),
