@@ -82,7 +82,8 @@ int asking_not_found(const struct asking *a, const char *name) {
 
     name_show(name, strlen(name), shown, sizeof shown);
     if (n != 1)
-        return fail(CODE_NOT_FOUND, "none of the %u peers has `%s`; try `lanyard find`", n, shown);
+        return fail(CODE_NOT_FOUND, "nobody has `%s` (peers asked: %u); try `lanyard find`", shown,
+                    n);
     survey_label(r, survey_first(r, SURVEY_ANSWERED), label);
     return fail(CODE_NOT_FOUND, "%s has nothing called `%s`; `lanyard list %s` shows what it has",
                 label, shown, label);

@@ -10,7 +10,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { BUFFERS = 24 }; /* frames that arrive while others are written: 26 MiB at the most */
+enum {
+    BUFFERS = 24,    /* frames that arrive while others are written: 26 MiB at the most */
+    ROWS_MAX = 10000 /* things of one name at one peer */
+};
 
 static const struct usage usage = {
     .name = "download",
@@ -63,6 +66,7 @@ static struct survey_question question(struct looking *l) {
         .patience_ms = SURVEY_PATIENCE_MS,
         .peer_ms = SURVEY_PEER_MS,
         .answer_ms = SURVEY_ANSWER_MS,
+        .max_rows = ROWS_MAX,
         .on_row = on_row,
         .owner = l,
     };

@@ -85,13 +85,13 @@ static void tell_counted(struct sharing *s, const struct share_totals *t) {
                                  (json_int_t)t->left_out.failed));
         return;
     }
-    note("%" PRIu64 " files, %s", t->files, text_size(t->bytes, size));
+    note("%" PRIu64 " file%s, %s", t->files, t->files == 1 ? "" : "s", text_size(t->bytes, size));
     if (t->left_out.hidden)
-        note("left out: %" PRIu64 " hidden entries (--hidden shares them too)", t->left_out.hidden);
+        note("left out, hidden: %" PRIu64 " (--hidden shares them too)", t->left_out.hidden);
     if (t->left_out.special)
-        note("left out: %" PRIu64 " sockets, pipes and devices", t->left_out.special);
+        note("left out, sockets, pipes and devices: %" PRIu64, t->left_out.special);
     if (t->left_out.failed)
-        note("left out: %" PRIu64 " entries that cannot be read", t->left_out.failed);
+        note("left out, not readable: %" PRIu64, t->left_out.failed);
 }
 
 static void on_event(void *owner, const struct server_event *e) {

@@ -11,6 +11,7 @@
 #include "proto/name.h"
 
 #include <errno.h>
+#include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -65,14 +66,6 @@ static int check_stdout(int code) {
     return CODE_FAILED;
 }
 
-int command_run(struct app *app, int argc, char **argv) {
-    const struct command *c = command_find(argv[0]);
-
-    if (!c)
-        return unknown_command(argv[0]);
-    return check_stdout(c->run(app, argc, argv));
-}
-
 void commands_help(void) {
     puts("usage: lanyard [-v] COMMAND ...\n\n"
          "Share files between the computers of one local network, with nothing to set up.\n");
@@ -88,6 +81,29 @@ void commands_help(void) {
     puts(
         "\nWithout a command: a prompt for the same commands, that shares the current folder too.\n"
         "`lanyard COMMAND --help` tells more. `-v` tells more on stderr, `-vv` everything.");
+}
+
+/* `help`, or `help COMMAND`: what --help says. */
+static int help(int argc, char **argv) {
+    const struct command *c = argc > 1 ? command_find(argv[1]) : NULL;
+    char help_option[] = "--help", *words[] = {argv[argc - 1], help_option, NULL};
+
+    if (argc > 1 && !c)
+        return unknown_command(argv[1]);
+    if (c)
+        return c->run(NULL, 2, words); /* parses no further than --help */
+    commands_help();
+    return CODE_DONE;
+}
+
+int command_run(struct app *app, int argc, char **argv) {
+    const struct command *c = command_find(argv[0]);
+
+    if (strcmp(argv[0], "help") == 0)
+        return check_stdout(help(argc, argv));
+    if (!c)
+        return unknown_command(argv[0]);
+    return check_stdout(c->run(app, argc, argv));
 }
 
 /* Options before the command. Returns how many words they take, or -1 - exit code if the program
@@ -117,11 +133,19 @@ static int global_options(int argc, char **argv) {
     return i;
 }
 
+/* Only how characters are encoded and how wide they are: numbers keep their decimal point. What we
+ * print is UTF-8, whatever the locale. */
+static void set_locale(void) {
+    setlocale(LC_CTYPE, "");
+    if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+        setlocale(LC_CTYPE, "C.UTF-8");
+}
+
 int main(int argc, char **argv) {
     struct app app = {0};
     int first, code;
 
-    setlocale(LC_ALL, "");
+    set_locale();
     signal(SIGPIPE, SIG_IGN);
     first = global_options(argc, argv);
     if (first < 0)

@@ -30,17 +30,6 @@ static void on_interrupt(int signum) { interrupted = 1; }
 
 /* ---- one line ---- */
 
-static int help(int argc, char **argv) {
-    const struct command *c = argc > 1 ? command_find(argv[1]) : NULL;
-    char help_option[] = "--help", *words[] = {argv[argc > 1], help_option, NULL};
-
-    if (c)
-        return c->run(NULL, 2, words); /* parses no further than --help */
-    commands_help();
-    puts("At the prompt there is also `exit`. TAB completes.");
-    return CODE_DONE;
-}
-
 /* Runs one line. Returns its exit code; *leave is set by `exit`. */
 static int run_words(struct app *app, int argc, char **argv, bool *leave) {
     enum log_level kept = log_level();
@@ -55,8 +44,6 @@ static int run_words(struct app *app, int argc, char **argv, bool *leave) {
     *leave = strcmp(argv[0], "exit") == 0 || strcmp(argv[0], "quit") == 0;
     if (*leave)
         return CODE_DONE;
-    if (strcmp(argv[0], "help") == 0 || strcmp(argv[0], "--help") == 0)
-        return help(argc, argv);
     code = command_run(app, argc, argv);
     log_set_level(kept);
     return code;
@@ -206,7 +193,8 @@ static int open_terminal(struct terminal *t) {
     el_set(t->edit, EL_CLIENTDATA, t);
     el_set(t->edit, EL_PROMPT, prompt_text);
     el_set(t->edit, EL_EDITOR, "emacs");
-    el_set(t->edit, EL_ADDFN, "lanyard-complete", "complete a word", on_tab);
+    /* the narrow variant leaks copies of both strings (libedit 3.1, eln.c) */
+    el_wset(t->edit, EL_ADDFN, L"lanyard-complete", L"complete a word", on_tab);
     el_set(t->edit, EL_BIND, "^I", "lanyard-complete", NULL);
     open_history(t);
     el_source(t->edit, NULL);
@@ -261,7 +249,7 @@ int prompt(struct app *app) {
     if (sharer_start(app, &everything_here) == 0 && terminal)
         sharer_print(app);
     if (terminal) {
-        puts("`help` lists the commands, `exit` leaves.");
+        puts("`help` lists the commands, TAB completes, `exit` leaves.");
         run_terminal(app);
     } else {
         code = run_pipe(app);

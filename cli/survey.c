@@ -85,7 +85,7 @@ static void on_deadline(uv_timer_t *timer) {
             give_up(r->all[i]);
     r->late = true;
     if (isatty(STDERR_FILENO))
-        note("Waiting for %u peers that still search; Ctrl-C ends it.", working);
+        note("Still waiting for the answers of %u; Ctrl-C ends it.", working);
 }
 
 static void on_patience(uv_timer_t *timer) {
@@ -148,8 +148,15 @@ static void on_row(void *owner, const struct query_peer *who, const struct wire_
     const struct survey_question *q = p->survey->question;
 
     identify(p, who);
-    if (p->state == SURVEY_ASKED && q->on_row)
+    if (p->state != SURVEY_ASKED)
+        return;
+    if (q->on_row)
         q->on_row(q->owner, p, e);
+    if (++p->rows == q->max_rows) {
+        p->state = SURVEY_ANSWERED;
+        give_up(p);
+        pump(p->survey);
+    }
 }
 
 static void on_answer(void *owner, int why, const char *text, const struct query_peer *who,
@@ -186,6 +193,7 @@ static void ask(struct survey_peer *p) {
 
     snprintf(request.arg, sizeof request.arg, "%s", r->question->arg);
     p->identified = p->fresh = false;
+    p->rows = 0;
     p->tries++;
     err = query_start(&p->query, &r->client->env, &request, &query_events, p);
     if (err) {

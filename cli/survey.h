@@ -45,6 +45,7 @@ struct survey_peer {
     bool gone, fresh;                               /* fresh: addresses came since it was asked */
     bool shown;                                     /* the owner's */
     unsigned tries;
+    uint64_t rows;
     struct query *query;
 
     enum survey_state state;
@@ -67,6 +68,7 @@ struct survey_question {
     uint64_t patience_ms;         /* as long as nobody answered, so long since browsing began */
     uint64_t peer_ms;             /* for each peer to be reached */
     uint64_t answer_ms;           /* how long it may be silent then; 0: no longer than wait_ms */
+    uint64_t max_rows;            /* of each peer, then it has answered; 0: no limit */
     bool any_key;                 /* listen to peers with a changed key too */
     /* A row of a peer in SURVEY_ASKED that is identified. May be NULL. */
     void (*on_row)(void *owner, const struct survey_peer *p, const struct wire_entry *e);

@@ -94,7 +94,7 @@ static int nobody_at_all(const struct survey *r) {
     const struct survey_peer *p = survey_first(r, SURVEY_FAILED);
 
     if (p)
-        fail(CODE_NOT_FOUND, "of %u peers that were seen none answered: %s",
+        fail(CODE_NOT_FOUND, "none of those that were seen (%u) answered: %s",
              survey_count(r, SURVEY_FAILED), reason(p));
     else
         fail(CODE_NOT_FOUND, "no peers found. Does anybody share in this network?");
