@@ -6,8 +6,9 @@
 #include <string.h>
 
 struct answers_entry {
+    uint32_t key, who; /* hashes of which answer it is, and whose */
+    uint64_t changed;  /* the clock then */
     struct answer answer;
-    uint64_t changed; /* the clock then */
 };
 
 /* An address on its way into a snapshot. */
@@ -16,20 +17,45 @@ struct candidate {
     uint64_t changed;
 };
 
-void answers_init(struct answers *r) { memset(r, 0, sizeof(*r)); }
+void answers_init(struct answers *all) { memset(all, 0, sizeof(*all)); }
 
-void answers_clear(struct answers *r) {
-    free(r->entries);
-    free(r->peers);
-    answers_init(r);
+void answers_clear(struct answers *all) {
+    free(all->entries);
+    free(all->peers);
+    answers_init(all);
 }
 
-static struct answers_entry *find(const struct answers *r, const struct answer *like) {
-    for (unsigned i = 0; i < r->n_entries; i++) {
-        struct answer *a = &r->entries[i].answer;
-        if (a->interface == like->interface && a->protocol == like->protocol &&
-            strcmp(a->name, like->name) == 0)
-            return &r->entries[i];
+static uint64_t hash(uint64_t seed, const void *bytes, size_t len) { /* FNV-1a */
+    const unsigned char *b = bytes;
+
+    for (size_t i = 0; i < len; i++)
+        seed = (seed ^ b[i]) * 0x100000001b3;
+    return seed;
+}
+
+static const uint64_t HASH_SEED = 0xcbf29ce484222325;
+
+/* The hashes only save comparisons: thousands of answers are a flood, but must not be a stop. */
+static uint32_t key_of(const struct answer *a) {
+    uint64_t seed = HASH_SEED ^ (uint64_t)a->interface << 8 ^ (uint64_t)a->protocol;
+
+    return (uint32_t)hash(seed, a->name, strlen(a->name));
+}
+
+static uint32_t who_of(const char *id, const char *name) {
+    const char *text = id[0] ? id : name;
+
+    return (uint32_t)hash(HASH_SEED, text, strlen(text));
+}
+
+static struct answers_entry *find(const struct answers *all, const struct answer *like) {
+    uint32_t key = key_of(like);
+
+    for (unsigned i = 0; i < all->n_entries; i++) {
+        struct answer *a = &all->entries[i].answer;
+        if (all->entries[i].key == key && a->interface == like->interface &&
+            a->protocol == like->protocol && strcmp(a->name, like->name) == 0)
+            return &all->entries[i];
     }
     return NULL;
 }
@@ -40,10 +66,12 @@ static bool belongs(const struct answer *a, const struct answers_peer *p) {
     return strcmp(a->name, p->name) == 0;
 }
 
-static struct answers_peer *find_peer(const struct answers *r, const struct answer *a) {
-    for (unsigned i = 0; i < r->n_peers; i++)
-        if (belongs(a, &r->peers[i]))
-            return &r->peers[i];
+static struct answers_peer *find_peer(const struct answers *all, const struct answer *a) {
+    uint32_t who = who_of(a->txt.id, a->name);
+
+    for (unsigned i = 0; i < all->n_peers; i++)
+        if (all->peers[i].who == who && belongs(a, &all->peers[i]))
+            return &all->peers[i];
     return NULL;
 }
 
@@ -89,16 +117,17 @@ static uint16_t addr_port(const struct answer_addr *a) {
 }
 
 /* Merges all answers of a peer. Returns how many there are. */
-static unsigned snapshot(const struct answers *r, const struct answers_peer *who, struct peer *p) {
+static unsigned snapshot(const struct answers *all, const struct answers_peer *who,
+                         struct peer *p) {
     struct candidate list[PEER_ADDRS_MAX];
     unsigned n_answers = 0;
 
     memset(p, 0, sizeof(*p));
     memcpy(p->name, who->name, sizeof(p->name));
     memcpy(p->id, who->id, sizeof(p->id));
-    for (unsigned i = 0; i < r->n_entries; i++) {
-        const struct answers_entry *e = &r->entries[i];
-        if (!belongs(&e->answer, who))
+    for (unsigned i = 0; i < all->n_entries; i++) {
+        const struct answers_entry *e = &all->entries[i];
+        if (e->who != who->who || !belongs(&e->answer, who))
             continue;
         if (n_answers++ == 0)
             memcpy(p->name, e->answer.name, sizeof(p->name));
@@ -132,18 +161,19 @@ static int reserve(void **array, unsigned n, unsigned *cap, size_t size) {
     return 0;
 }
 
-static int touch_peer(struct answers *r, const struct answer *a) {
-    struct answers_peer *p = find_peer(r, a);
+static int touch_peer(struct answers *all, const struct answer *a) {
+    struct answers_peer *p = find_peer(all, a);
     int err;
 
     if (!p) {
-        if (r->n_peers == ANSWERS_PEERS_MAX)
+        if (all->n_peers == ANSWERS_PEERS_MAX)
             return -ENOSPC;
-        err = reserve((void **)&r->peers, r->n_peers, &r->cap_peers, sizeof(*p));
+        err = reserve((void **)&all->peers, all->n_peers, &all->cap_peers, sizeof(*p));
         if (err)
             return err;
-        p = &r->peers[r->n_peers++];
+        p = &all->peers[all->n_peers++];
         memset(p, 0, sizeof(*p));
+        p->who = who_of(a->txt.id, a->name);
         memcpy(p->name, a->name, sizeof(p->name));
         memcpy(p->id, a->txt.id, sizeof(p->id));
     }
@@ -151,75 +181,71 @@ static int touch_peer(struct answers *r, const struct answer *a) {
     return 0;
 }
 
-static int append(struct answers *r, const struct answer *a) {
+static int append(struct answers *all) {
     int err;
 
-    if (r->n_entries == ANSWERS_MAX)
+    if (all->n_entries == ANSWERS_MAX)
         return -ENOSPC;
-    err = reserve((void **)&r->entries, r->n_entries, &r->cap_entries, sizeof(*r->entries));
+    err = reserve((void **)&all->entries, all->n_entries, &all->cap_entries, sizeof(*all->entries));
     if (err)
         return err;
-    memcpy(&r->entries[r->n_entries].answer, a, sizeof(*a));
-    r->entries[r->n_entries++].changed = ++r->clock;
+    memset(&all->entries[all->n_entries++], 0, sizeof(*all->entries));
     return 0;
 }
 
-int answers_put(struct answers *r, const struct answer *a) {
-    struct answers_entry *e = find(r, a);
-    int err = touch_peer(r, a);
+int answers_put(struct answers *all, const struct answer *a) {
+    struct answers_entry *e = find(all, a);
+    int err = touch_peer(all, a);
 
     if (err)
         return err;
-    if (!e)
-        return append(r, a);
-    touch_peer(r, &e->answer); /* it may have been another one; it is known, so it cannot fail */
-    e->answer.generation = a->generation;
+    if (e) {
+        touch_peer(all, &e->answer); /* may have been another one; it is known: no error */
+        e->answer.generation = a->generation;
+    } else {
+        err = append(all);
+        if (err)
+            return err;
+        e = &all->entries[all->n_entries - 1];
+    }
     if (memcmp(&e->answer, a, sizeof(*a)) != 0)
-        e->changed = ++r->clock;
+        e->changed = ++all->clock;
+    e->key = key_of(a);
+    e->who = who_of(a->txt.id, a->name);
     memcpy(&e->answer, a, sizeof(*a)); /* not `=`: it need not copy padding */
     return 0;
 }
 
-void answers_drop(struct answers *r, const struct answer *like) {
-    struct answers_entry *e = find(r, like);
+void answers_drop(struct answers *all, const struct answer *like) {
+    struct answers_entry *e = find(all, like);
 
     if (!e)
         return;
-    touch_peer(r, &e->answer);
-    memmove(e, e + 1, (size_t)(&r->entries[r->n_entries] - (e + 1)) * sizeof(*e));
-    r->n_entries--;
+    touch_peer(all, &e->answer);
+    memmove(e, e + 1, (size_t)(&all->entries[all->n_entries] - (e + 1)) * sizeof(*e));
+    all->n_entries--;
 }
 
-void answers_sweep(struct answers *r, unsigned generation) {
+void answers_sweep(struct answers *all, unsigned generation) {
     unsigned n = 0;
 
-    for (unsigned i = 0; i < r->n_entries; i++) {
-        if (r->entries[i].answer.generation < generation)
-            touch_peer(r, &r->entries[i].answer);
+    for (unsigned i = 0; i < all->n_entries; i++) {
+        if (all->entries[i].answer.generation < generation)
+            touch_peer(all, &all->entries[i].answer);
         else
-            memmove(&r->entries[n++], &r->entries[i], sizeof(*r->entries));
+            memmove(&all->entries[n++], &all->entries[i], sizeof(*all->entries));
     }
-    r->n_entries = n;
-}
-
-/* FNV-1a, never 0. */
-static uint64_t fingerprint(const struct peer *p) {
-    const unsigned char *bytes = (const unsigned char *)p;
-    uint64_t hash = 0xcbf29ce484222325;
-
-    for (size_t i = 0; i < sizeof(*p); i++)
-        hash = (hash ^ bytes[i]) * 0x100000001b3;
-    return hash ? hash : 1;
+    all->n_entries = n;
 }
 
 /* What became of a peer that was touched. */
-static int look(const struct answers *r, struct answers_peer *who, struct peer *p) {
+static int look(const struct answers *all, struct answers_peer *who, struct peer *p) {
     uint64_t now;
 
     who->touched = false;
-    if (snapshot(r, who, p) == 0)
+    if (snapshot(all, who, p) == 0)
         return ANSWERS_GONE;
-    now = fingerprint(p);
+    now = hash(HASH_SEED, p, sizeof(*p)) | 1;
     if (now == who->fingerprint)
         return 0;
     who->fingerprint = now;
@@ -227,12 +253,12 @@ static int look(const struct answers *r, struct answers_peer *who, struct peer *
     return ANSWERS_CHANGED;
 }
 
-int answers_next(struct answers *r, struct peer *p) {
+int answers_next(struct answers *all, struct peer *p) {
     unsigned i = 0;
 
-    while (i < r->n_peers) {
-        struct answers_peer *who = &r->peers[i];
-        int change = who->touched ? look(r, who, p) : 0;
+    while (i < all->n_peers) {
+        struct answers_peer *who = &all->peers[i];
+        int change = who->touched ? look(all, who, p) : 0;
         if (change == ANSWERS_CHANGED)
             return change;
         if (change != ANSWERS_GONE) {
@@ -240,7 +266,7 @@ int answers_next(struct answers *r, struct peer *p) {
             continue;
         }
         bool told = who->fingerprint != 0;
-        *who = r->peers[--r->n_peers];
+        *who = all->peers[--all->n_peers];
         if (told)
             return ANSWERS_GONE;
     }

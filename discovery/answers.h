@@ -40,6 +40,7 @@ struct answer {
 struct answers_peer {
     char name[PEER_NAME_LEN + 1];
     char id[64];
+    uint32_t who;         /* a hash of these */
     bool touched;         /* since answers_next() looked at it */
     uint64_t fingerprint; /* of what answers_next() told last; 0: nothing */
 };
@@ -51,23 +52,23 @@ struct answers {
     uint64_t clock; /* counts changes: the younger address of two equals goes first */
 };
 
-void answers_init(struct answers *r);
-void answers_clear(struct answers *r);
+void answers_init(struct answers *all);
+void answers_clear(struct answers *all);
 
 /* Takes in an answer, in place of an older one with the same interface, protocol and name. 0,
  * -ENOSPC or -ENOMEM: not taken. */
-int answers_put(struct answers *r, const struct answer *a);
+int answers_put(struct answers *all, const struct answer *a);
 
 /* Forgets the answer of this interface, protocol and name. */
-void answers_drop(struct answers *r, const struct answer *like);
+void answers_drop(struct answers *all, const struct answer *like);
 
 /* Forgets all answers that are older than this generation. */
-void answers_sweep(struct answers *r, unsigned generation);
+void answers_sweep(struct answers *all, unsigned generation);
 
 enum { ANSWERS_CHANGED = 1, ANSWERS_GONE = 2 };
 
 /* What is new, one peer a call. 0: nothing any more; ANSWERS_CHANGED: *p is a new peer or the new
  * state of one; ANSWERS_GONE: *p has its name and id. */
-int answers_next(struct answers *r, struct peer *p);
+int answers_next(struct answers *all, struct peer *p);
 
 #endif

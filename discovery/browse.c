@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* A peer answers through several interfaces and protocols at nearly the same time: tell once. */
-enum { GATHER_MS = 20 };
+enum { GATHER_MS = 20, REPORTS_MAX = 64 /* a turn */ };
 
 struct browse {
     struct mdns *mdns;
@@ -20,31 +20,39 @@ struct browse {
     void (*on_closed)(void *owner);
 };
 
-static void report(struct browse *b) {
+static void on_gather(uv_timer_t *timer);
+
+static void report(struct browse *b, unsigned max) {
     struct peer p;
     int change;
 
     uv_timer_stop(&b->gather);
-    while (!b->closing && (change = answers_next(&b->answers, &p)) != 0) {
+    for (unsigned n = 0; n < max && !b->closing; n++) {
+        change = answers_next(&b->answers, &p);
+        if (change == 0)
+            return;
         if (change == ANSWERS_CHANGED)
             b->handler->on_peer(b->owner, &p);
         else
             b->handler->on_gone(b->owner, &p);
     }
+    if (!b->closing)
+        uv_timer_start(&b->gather, on_gather, 0, 0); /* the loop has other work too */
 }
+
+static void on_gather(uv_timer_t *timer) { report(timer->data, REPORTS_MAX); }
 
 static void settle(struct browse *b) {
     if (b->settled)
         return;
     b->settled = true;
     uv_timer_stop(&b->deadline);
-    report(b);
+    report(b, ANSWERS_PEERS_MAX);
     if (!b->closing)
         b->handler->on_settled(b->owner);
 }
 
 static void on_deadline(uv_timer_t *timer) { settle(timer->data); }
-static void on_gather(uv_timer_t *timer) { report(timer->data); }
 
 static void put(struct browse *b, const struct answer *a) {
     int err = answers_put(&b->answers, a);
