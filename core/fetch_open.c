@@ -292,7 +292,7 @@ static void prepare_done(struct fetch_job *job) {
                   source_peer(f->current));
     else if (job->err < 0)
         end_without_store(f, job->err);
-    else
+    else if (!f->relist) /* else a reconnect has found another selection meanwhile */
         start_running(f, p);
     plan_clear(&p->plan);
     free(p);

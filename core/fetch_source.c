@@ -44,6 +44,7 @@ static void forget(struct source *s) {
     struct fetch *f = s->f;
 
     s->open = false;
+    f->relist = false;
     memset(s->asks, 0, sizeof s->asks);
     if (f->plan.state)
         plan_drop_source(&f->plan, s->index);

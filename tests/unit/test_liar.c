@@ -8,7 +8,14 @@
 
 #include <openssl/sha.h>
 
-enum { POOL = 16, DEADLINE_MS = 15000, CHUNKS = 3, TAIL = 1000 };
+enum {
+    POOL = 16,
+    DEADLINE_MS = 15000,
+    CHUNKS = 3,
+    TAIL = 1000,
+    FOLDERS = 20000, /* so many take a second to make */
+    MANIFEST_CAP = FOLDERS * 64,
+};
 
 enum lie {
     TRUTH,
@@ -22,6 +29,7 @@ enum lie {
     WRONG_PAGE,    /* another offset than was asked for */
     SILENCE,       /* no answer to GET */
     ANSWER_UNASKED,
+    SWITCHES, /* another selection after a reconnect, while the first one is still prepared */
 };
 
 struct liar {
@@ -36,10 +44,11 @@ struct liar {
     uv_timer_t deadline;
     struct conn *conn;
 
-    uint8_t manifest[4096];
+    uint8_t manifest[MANIFEST_CAP];
     size_t manifest_len;
     uint8_t *content;
     unsigned lied;
+    uv_timer_t cut;
 
     struct fetch *fetch;
     bool done;
@@ -68,6 +77,19 @@ static void make_manifest(struct liar *l) {
     l->manifest_len += manifest_entry_put(&e, l->manifest + l->manifest_len);
 }
 
+/* A folder with very many folders in it. */
+static void make_wide_manifest(struct liar *l) {
+    char name[16] = "f";
+    struct manifest_entry e = {.kind = WIRE_DIR, .mode = 0755, .name = {(const uint8_t *)name, 1}};
+
+    manifest_header_put(l->manifest);
+    l->manifest_len = MANIFEST_HEADER_LEN;
+    for (unsigned i = 0; i < FOLDERS; i++) {
+        l->manifest_len += manifest_entry_put(&e, l->manifest + l->manifest_len);
+        e.name.len = (size_t)snprintf(name, sizeof name, "%08u", i);
+    }
+}
+
 static int say_opened(struct liar *l, const struct msg *m) {
     struct msg a = {.type = WIRE_OPENED, .req = m->req};
 
@@ -87,8 +109,9 @@ static int say_page(struct liar *l, const struct msg *m) {
     struct msg a = {.type = WIRE_MANIFEST, .req = m->req};
 
     a.manifest.offset = m->manifest_get.offset + (l->lie == WRONG_PAGE);
-    a.manifest.page = (struct bytes){l->manifest, m->manifest_get.length};
-    return conn_send(l->conn, &a);
+    a.manifest.page = (struct bytes){l->manifest + m->manifest_get.offset, m->manifest_get.length};
+    uint8_t *frame = pool_get(&l->pool);
+    return conn_send_frame(l->conn, frame, (size_t)wire_encode(&a, frame, WIRE_FRAME_MAX));
 }
 
 static int say_chunk(struct liar *l, uint16_t req, uint64_t chunk) {
@@ -136,6 +159,17 @@ static void on_closed(struct conn *c, int why, const char *text) {
     l->conn = NULL;
 }
 
+/* The victim makes its folders: the connection goes, and the next one finds something else. */
+static void cut_while_preparing(uv_timer_t *timer) {
+    struct liar *l = timer->data;
+
+    if (!l->conn || !scratch_has(&l->at, "out/f.lanyard-part/data/00000100"))
+        return;
+    uv_timer_stop(timer);
+    make_manifest(l);
+    conn_close(l->conn, 0);
+}
+
 static const struct conn_handler conn_events = {.on_message = on_message, .on_closed = on_closed};
 
 static void on_connection(uv_stream_t *listener, int status) {
@@ -170,6 +204,8 @@ static int make_liar(void **state) {
     conn_env_set_name(&l->env, "liar");
     conn_env_set_name(&l->victim_env, "victim");
     uv_timer_init(&l->loop, &l->deadline);
+    uv_timer_init(&l->loop, &l->cut);
+    l->cut.data = l;
     uv_tcp_init(&l->loop, &l->listener);
     l->listener.data = l;
     uv_ip4_addr("127.0.0.1", 0, &any);
@@ -190,6 +226,7 @@ static int drop_liar(void **state) {
         conn_close(l->conn, 0);
     uv_close((uv_handle_t *)&l->listener, NULL);
     uv_close((uv_handle_t *)&l->deadline, NULL);
+    uv_close((uv_handle_t *)&l->cut, NULL);
     uv_run(&l->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&l->loop), 0);
     conn_env_clear(&l->env);
@@ -233,7 +270,12 @@ static int fetch_from(struct liar *l, enum lie lie) {
     uv_tcp_getsockname(&l->listener, (struct sockaddr *)&source.to.addrs[0], &len);
     strcpy(source.path, "f");
     l->lie = lie;
-    make_manifest(l);
+    if (lie == SWITCHES) {
+        make_wide_manifest(l);
+        uv_timer_start(&l->cut, cut_while_preparing, 1, 1);
+    } else {
+        make_manifest(l);
+    }
     assert_int_equal(fetch_start(&l->fetch, &l->victim_env, &l->trust, &r, &events, l), 0);
     uv_timer_start(&l->deadline, on_deadline, DEADLINE_MS, 0);
     while (!l->done)
@@ -289,11 +331,22 @@ static void lies_are_not_believed(void **state) {
     }
 }
 
+/* The chunks of one selection never get into the files of another. */
+static void selections_are_not_mixed(void **state) {
+    struct liar *l = *state;
+    struct stat st;
+
+    assert_int_equal(fetch_from(l, SWITCHES), 0);
+    assert_int_equal(fstatat(l->at.fd, "out/f", &st, AT_SYMLINK_NOFOLLOW), 0);
+    assert_true(S_ISREG(st.st_mode));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(truth_arrives, make_liar, drop_liar),
         cmocka_unit_test_setup_teardown(damage_is_fetched_again, make_liar, drop_liar),
         cmocka_unit_test_setup_teardown(damage_without_end_is_an_error, make_liar, drop_liar),
+        cmocka_unit_test_setup_teardown(selections_are_not_mixed, make_liar, drop_liar),
         cmocka_unit_test_setup_teardown(lies_are_not_believed, make_liar, drop_liar),
     };
 
