@@ -146,7 +146,10 @@ static void page_done(struct fetch_job *job) {
     pool_put(f->env->pool, p->frame);
     free(p->copy);
     fetch_progress(f);
-    if (job->err < 0 && p->step == PAGE_STORE)
+    if (p->step == PAGE_STORE && job->err == STORE_FINISHED) {
+        f->committed = true; /* by an earlier run, which ended before it could say so */
+        fetch_end(f, 0, "%s", "");
+    } else if (job->err < 0 && p->step == PAGE_STORE)
         end_without_store(f, job->err);
     else if (job->err < 0 && job->err <= WIRE_ERR(WIRE_OK) && f->current->conn)
         conn_close(f->current->conn, job->err); /* a manifest that breaks the rules */

@@ -49,8 +49,9 @@ const uint8_t *store_origin(const struct store *s); /* WIRE_KEY_LEN bytes: whose
 
 /* A new manifest arrives. _end checks it, carries slots over (same path, kind, size, mtime and
  * version: kept; a changed file: SUSPECT; removed entries are removed from staging) and makes it
- * current in one rename. -EINVAL if its id is not `id`. A new origin makes every kept slot SUSPECT.
- */
+ * current. A new origin makes every kept slot SUSPECT. -EINVAL if its id is not `id`: nothing has
+ * changed, another one may be begun. After any other error only store_close may follow.
+ * store_catalog() is another one after it. */
 int store_manifest_begin(struct store *s);
 int store_manifest_page(struct store *s, const uint8_t *bytes, size_t len);
 int store_manifest_end(struct store *s, const uint8_t id[static WIRE_ID_LEN],
@@ -60,7 +61,7 @@ int store_manifest_end(struct store *s, const uint8_t id[static WIRE_ID_LEN],
  */
 int store_load(struct store *s, struct plan *plan);
 
-/* ERR_NO_SPACE with *missing bytes, or the error of creating. A name that this file system refuses
+/* After store_load. ERR_NO_SPACE with *missing bytes, or the error of creating. A name that this file system refuses
  * (EILSEQ, EINVAL, ENAMETOOLONG, EEXIST) is skipped: see store_skipped. */
 int store_prepare(struct store *s, uint64_t *missing);
 
@@ -73,26 +74,30 @@ int store_put(struct store *s, const struct msg *m, int *results);
 /* Re-reads chunks in state CHECK: ok[i] says whether chunk first + i is what its slot says. */
 int store_check(struct store *s, uint64_t first, uint32_t n, bool *ok);
 
-/* SUSPECT chunks: same[i] says whether chunk first + i on disk has this digest at the source.
- * Re-reads nothing: compares slots. */
+/* SUSPECT chunks: same[i] says whether chunk first + i on disk has this digest at the source (all
+ * zeros: it cannot say). Compares slots, and re-reads only what is not believed. Those that are not
+ * the same are absent from then on. For chunks that are HAVE as well: did they change at the source?
+ */
 int store_compare(struct store *s, uint64_t first, uint32_t n, const uint8_t *digests, bool *same);
 
 /* Path below NAME of the entry that owns the chunk, for messages; static text if it cannot be
  * found. out: PATH_MAX_LEN + 1 bytes. */
 void store_chunk_path(struct store *s, uint64_t chunk, char *out);
 
-/* Leaves an entry out of the result (its file stays absent). */
+/* Leaves the chunk's file out of the result, for this run. */
 void store_skip_chunk(struct store *s, uint64_t chunk, int why);
 
-/* Entries that were left out. Calls fn for each (path as above, why: an error number). Returns how
- * many. */
+/* Entries that were left out, without those below a folder that was. Calls fn for each of the first
+ * 65536 (path as above, why: an error number). Returns how many there are. */
 uint32_t store_skipped(struct store *s, void (*fn)(void *arg, const char *path, int why),
                        void *arg);
 
 struct store_commit_options {
     bool unsafe_links; /* keep symlinks whose target is absolute or leaves the selection */
 };
-/* ERR_EXISTS: the target appeared meanwhile; staging is kept. */
+/* -EINVAL if a chunk is missing or not checked yet. ERR_EXISTS: the target appeared meanwhile;
+ * staging is kept. What was asked for was itself left out: why. An error of sync is final, the next
+ * run reads everything again. */
 int store_commit(struct store *s, const struct store_commit_options *o);
 
 /* Called from store_prepare, _check, _commit's long loops now and then; if it returns true they end

@@ -119,15 +119,17 @@ static int make_empty(struct store *s, struct worker *w) {
     return rc;
 }
 
-/* It may be of another version, with another size. */
+/* What is there may be of another version, with another size. */
 static int cut_small(struct store *s, struct worker *w) {
+    struct stat st;
+    int rc = worker_stat(s, w, &st);
+    if (rc || (uint64_t)st.st_size == w->cur.entry.size)
+        return rc == -ENOENT ? 0 : rc;
+    rc = worker_name_exists(s, w); /* 0: it is another entry, under a name that means the same */
+    if (rc <= 0)
+        return rc;
     int fd = worker_file(s, w);
-    if (fd < 0)
-        return fd == -ENOENT ? 0 : fd;
-    int rc = worker_name_exists(s, w); /* 0: opened under another entry's name */
-    if (rc > 0)
-        rc = set_size(w, fd);
-    return close_file(fd, rc);
+    return fd < 0 ? fd : close_file(fd, set_size(w, fd));
 }
 
 static int make_entry(struct store *s, struct worker *w) {
