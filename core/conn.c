@@ -52,6 +52,7 @@ static void on_handle_closed(uv_handle_t *handle) {
     give_back_buffers(c);
     log_info("%s: closed: %s%s%s", c->addr, c->why ? err_text(c->why) : "in order",
              c->text[0] ? ": " : "", c->text);
+    tls_give_back(c->tls); /* the env may go in on_closed, with its context */
     if (c->handler)
         c->handler->on_closed(c, c->why, c->text);
     tls_free(c->tls);

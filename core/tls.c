@@ -218,11 +218,18 @@ int tls_new(struct tls **t, struct tls_context *ctx) {
     return 0;
 }
 
+void tls_give_back(struct tls *t) {
+    if (!t)
+        return;
+    SSL_free(t->ssl); /* with its BIO, whose methods are the context's */
+    t->ssl = NULL;
+    blocks_clear(&t->blocks);
+}
+
 void tls_free(struct tls *t) {
     if (!t)
         return;
-    SSL_free(t->ssl);
-    blocks_clear(&t->blocks);
+    tls_give_back(t);
     free(t->kept);
     free(t);
 }
