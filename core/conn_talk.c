@@ -114,19 +114,17 @@ static int on_auth(struct conn *c, const struct msg *m) {
 }
 
 static int on_authed(struct conn *c, const struct msg *m) {
-    return m->authed.result == WIRE_OK ? open_up(c) : WIRE_ERR(m->authed.result);
+    return m->authed.result == WIRE_OK ? open_up(c) : err_of_code(m->authed.result);
 }
 
 /* The peer says that it is over, and why. */
 static int on_farewell(struct conn *c, const struct msg *m) {
     char text[CONN_TEXT_LEN];
-    unsigned code = m->error.code;
+    bool in_order = m->type == WIRE_BYE && m->error.code == WIRE_OK;
 
-    if (code >= 100 || (code == WIRE_OK && m->type == WIRE_ERROR))
-        code = WIRE_INTERNAL; /* WIRE_ERR() has room for that many */
     name_show((const char *)m->error.text.at, m->error.text.len, text, sizeof text);
     c->peer_left = true;
-    conn_part(c, code == WIRE_OK ? 0 : WIRE_ERR(code), text);
+    conn_part(c, in_order ? 0 : err_of_code(m->error.code), text);
     return 0;
 }
 

@@ -17,3 +17,8 @@ const char *err_text(int err) {
         return wire_code_text((unsigned)(WIRE_ERR(0) - err));
     return uv_strerror(err);
 }
+
+int err_of_code(unsigned code) {
+    enum { CODES = 100 }; /* WIRE_ERR has room for that many */
+    return WIRE_ERR(code > WIRE_OK && code < CODES ? code : WIRE_INTERNAL);
+}

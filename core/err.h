@@ -38,4 +38,8 @@ enum err {
  * text. Never call it with 0 or above. */
 const char *err_text(int err);
 
+/* The error for a code that a peer gave, below 0: one that no version knows must not pass for an
+ * error of ours. */
+int err_of_code(unsigned code);
+
 #endif

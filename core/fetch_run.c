@@ -54,7 +54,7 @@ static void run_put(struct fetch_job *job) {
 /* A chunk that arrived damaged: again, but not for ever. */
 static void on_corrupt(struct source *s, uint64_t chunk) {
     struct fetch *f = s->f;
-    char path[PATH_MAX_LEN + 1], shown[sizeof f->path];
+    char path[PATH_MAX_LEN + 1], shown[1024];
     unsigned i = 0;
 
     while (i < f->n_bad && f->bad[i].chunk != chunk)
@@ -63,14 +63,15 @@ static void on_corrupt(struct source *s, uint64_t chunk) {
         f->bad[f->n_bad++] = (struct bad_chunk){.chunk = chunk};
     plan_set(&f->plan, chunk, PLAN_ABSENT);
     store_chunk_path(f->store, chunk, path);
-    snprintf(shown, sizeof shown, "%s%s%s", f->name, path[0] ? "/" : "", path);
-    log_warn("%s: chunk %llu of %s arrived damaged", source_peer(s), (unsigned long long)chunk,
-             shown);
+    name_show(path, strlen(path), shown, sizeof shown);
+    log_warn("%s: chunk %llu of %s%s%s arrived damaged", source_peer(s), (unsigned long long)chunk,
+             f->name, path[0] ? "/" : "", path);
     if (i == FETCH_BAD_MAX || ++f->bad[i].times >= FETCH_BAD_TIMES)
         fetch_end(f, ERR_CORRUPT,
-                  "%s sends damaged data: chunk %llu of %s was wrong %d times. Check the memory "
-                  "and the network card of both machines, then run the same command again",
-                  source_peer(s), (unsigned long long)chunk, shown, FETCH_BAD_TIMES);
+                  "%s sends damaged data: chunk %llu of %s%s%s was wrong %d times. Check the "
+                  "memory and the network card of both machines, then run the same command again",
+                  source_peer(s), (unsigned long long)chunk, f->name, path[0] ? "/" : "", shown,
+                  FETCH_BAD_TIMES);
 }
 
 /* The source cannot give this chunk. */
@@ -96,9 +97,9 @@ static void on_record(struct source *s, const struct wire_record *r, int result)
     } else if (result == WIRE_ERR(WIRE_CORRUPT)) {
         on_corrupt(s, r->chunk);
     } else if (result == WIRE_ERR(WIRE_PROTOCOL) || result == WIRE_ERR(WIRE_CANCELLED)) {
-        plan_set(&f->plan, r->chunk, PLAN_ABSENT);
-        if (result == WIRE_ERR(WIRE_PROTOCOL) && s->conn)
-            conn_close(s->conn, result);
+        plan_set(&f->plan, r->chunk, PLAN_ABSENT); /* and we have cancelled nothing */
+        if (s->conn)
+            conn_close(s->conn, WIRE_ERR(WIRE_PROTOCOL));
     } else {
         on_withheld(s, r->chunk, result);
     }

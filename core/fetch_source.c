@@ -116,7 +116,7 @@ static int on_message(struct conn *c, const struct msg *m) {
     case WIRE_DIGEST:
         return fetch_on_digest(s, m);
     case WIRE_ERROR:
-        on_refused(s, WIRE_ERR(m->error.code));
+        on_refused(s, err_of_code(m->error.code));
         return 0;
     default:
         return WIRE_ERR(WIRE_PROTOCOL);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/query.h"
 
+#include "core/err.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,7 +113,7 @@ static int on_message(struct conn *c, const struct msg *m) {
     if (!q->handler)
         return 0;
     if (m->type == WIRE_ERROR) {
-        finish(q, WIRE_ERR(m->error.code), "", NULL);
+        finish(q, err_of_code(m->error.code), "", NULL);
         return 0;
     }
     if (m->type == WIRE_INFO && q->request.kind == QUERY_INFO) {

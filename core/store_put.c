@@ -34,7 +34,7 @@ struct put {
 static int judge(struct put *p, const struct wire_record *r) {
     uint8_t digest[WIRE_DIGEST_LEN];
     if (r->kind == WIRE_RECORD_ERROR)
-        return WIRE_ERR(r->code);
+        return err_of_code(r->code);
     if (r->chunk >= p->s->chunks)
         return WIRE_ERR(WIRE_PROTOCOL);
     if (r->len != catalog_chunk_len(&p->w->cur, r->chunk))

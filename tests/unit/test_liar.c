@@ -29,7 +29,10 @@ enum lie {
     WRONG_PAGE,    /* another offset than was asked for */
     SILENCE,       /* no answer to GET */
     ANSWER_UNASKED,
-    SWITCHES, /* another selection after a reconnect, while the first one is still prepared */
+    CANCELLED,    /* every chunk is answered so, though nobody cancelled */
+    BEYOND_CODES, /* OPEN is refused with a number that would be one of our own errors */
+    ESCAPES,      /* damaged chunks of a file whose name is an escape sequence */
+    SWITCHES,     /* another selection after a reconnect, while the first one is still prepared */
 };
 
 struct liar {
@@ -70,9 +73,10 @@ static void make_manifest(struct liar *l) {
 
     manifest_header_put(l->manifest);
     l->manifest_len = MANIFEST_HEADER_LEN;
-    if (l->lie == CLIMBING_NAME) {
+    if (l->lie == CLIMBING_NAME || l->lie == ESCAPES) {
+        const char *name = l->lie == ESCAPES ? "\033[2J" : "..";
         l->manifest_len += manifest_entry_put(&root, l->manifest + l->manifest_len);
-        e.name = (struct bytes){(const uint8_t *)"..", 2};
+        e.name = (struct bytes){(const uint8_t *)name, strlen(name)};
     }
     l->manifest_len += manifest_entry_put(&e, l->manifest + l->manifest_len);
 }
@@ -122,7 +126,8 @@ static int say_chunk(struct liar *l, uint16_t req, uint64_t chunk) {
 
     memcpy(at, l->content + chunk * WIRE_CHUNK_SIZE, len);
     digest_chunk(at, len, r.digest);
-    if (chunk == 1 && (l->lie == BAD_ALWAYS || (l->lie == BAD_ONCE && !l->lied))) {
+    if (chunk == 1 &&
+        (l->lie == BAD_ALWAYS || l->lie == ESCAPES || (l->lie == BAD_ONCE && !l->lied))) {
         at[500] ^= 0x10;
         l->lied++;
     }
@@ -130,8 +135,19 @@ static int say_chunk(struct liar *l, uint16_t req, uint64_t chunk) {
         r.chunk = CHUNKS;
     if (l->lie == TWICE)
         r.chunk = 0;
+    if (l->lie == CANCELLED) {
+        r = (struct wire_record){.chunk = chunk, .kind = WIRE_RECORD_ERROR, .code = WIRE_CANCELLED};
+        len = 0;
+    }
     wire_data_record(frame, 0, &r);
     return conn_send_frame(l->conn, frame, wire_data_end(frame, 1, len, req));
+}
+
+static int refuse(struct liar *l, const struct msg *m) {
+    const struct msg no = {
+        .type = WIRE_ERROR, .req = m->req, .error.code = WIRE_ERR(0) - ERR_KEY_CHANGED};
+
+    return conn_send(l->conn, &no);
 }
 
 static int on_message(struct conn *c, const struct msg *m) {
@@ -139,7 +155,7 @@ static int on_message(struct conn *c, const struct msg *m) {
 
     switch (m->type) {
     case WIRE_OPEN:
-        return say_opened(l, m);
+        return l->lie == BEYOND_CODES ? refuse(l, m) : say_opened(l, m);
     case WIRE_MANIFEST_GET:
         return say_page(l, m);
     case WIRE_GET:
@@ -341,6 +357,24 @@ static void selections_are_not_mixed(void **state) {
     assert_true(S_ISREG(st.st_mode));
 }
 
+/* Asked again, it would say the same for ever. */
+static void nobody_cancelled(void **state) {
+    assert_int_equal(fetch_from(*state, CANCELLED), WIRE_ERR(WIRE_PROTOCOL));
+}
+
+/* Its refusal must not pass for what only we can know: that a key has changed. */
+static void a_code_is_no_error_of_ours(void **state) {
+    assert_int_equal(fetch_from(*state, BEYOND_CODES), WIRE_ERR(WIRE_INTERNAL));
+}
+
+static void names_are_told_escaped(void **state) {
+    struct liar *l = *state;
+
+    assert_int_equal(fetch_from(l, ESCAPES), ERR_CORRUPT);
+    assert_null(strchr(l->text, '\033'));
+    assert_non_null(strstr(l->text, "\\x1b[2J"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(truth_arrives, make_liar, drop_liar),
@@ -348,6 +382,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(damage_without_end_is_an_error, make_liar, drop_liar),
         cmocka_unit_test_setup_teardown(selections_are_not_mixed, make_liar, drop_liar),
         cmocka_unit_test_setup_teardown(lies_are_not_believed, make_liar, drop_liar),
+        cmocka_unit_test_setup_teardown(nobody_cancelled, make_liar, drop_liar),
+        cmocka_unit_test_setup_teardown(a_code_is_no_error_of_ours, make_liar, drop_liar),
+        cmocka_unit_test_setup_teardown(names_are_told_escaped, make_liar, drop_liar),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
