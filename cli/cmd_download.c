@@ -75,15 +75,13 @@ static struct survey_question question(struct looking *l) {
 /* `a:b`, and no peer or host is called `a`: then somebody may have a file called `a:b`. */
 static int as_name(struct looking *l, const char *word) {
     struct survey_question q;
-    int err;
 
     if (!name_path_ok(word, strlen(word)))
         return 0;
     l->what.peer.kind = PEER_ANY;
     snprintf(l->what.path, sizeof l->what.path, "%s", word);
     q = question(l);
-    err = asking_try(&l->a, &q);
-    return err;
+    return asking_try(&l->a, &q);
 }
 
 /* Asks who has it. CODE_DONE: l->hits holds what was answered. */
@@ -103,15 +101,13 @@ static int ask(struct looking *l, const char *word) {
 }
 
 static int get(struct looking *l, const char *word) {
-    const struct survey_peer *refused;
     int code = ask(l, word);
 
     if (code)
         return code;
     switch (hits_resolve(&l->hits, l->what.path)) {
     case HITS_NONE:
-        refused = survey_first(&l->a.survey, SURVEY_REFUSED);
-        return refused ? survey_refuse(refused) : asking_not_found(&l->a, l->what.path);
+        return asking_not_found(&l->a, l->what.path); /* refused peers were warned of */
     case HITS_MANY:
         return asking_ambiguous(&l->a, &l->hits, l->what.path);
     case HITS_ONE:

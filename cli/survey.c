@@ -112,7 +112,7 @@ static bool is_double(const struct survey *r, const struct survey_peer *p) {
     return false;
 }
 
-/* Once per answer, when its first row or its end is here. */
+/* Once per question, as soon as it is known who is there. */
 static void identify(struct survey_peer *p, const struct query_peer *who) {
     struct survey *r = p->survey;
     const struct peer_spec *only = r->question->only;

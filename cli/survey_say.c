@@ -130,7 +130,9 @@ int survey_nobody(const struct survey *r, const struct peer_spec *only) {
         return survey_refuse(p);
     if (r->n_added > 0) {
         survey_warn(r);
-        return fail(CODE_NOT_FOUND, "none of the peers given with --peer answered");
+        return fail(CODE_NOT_FOUND, survey_first(r, SURVEY_LEFT_OUT)
+                                        ? "the peers given with --peer have other names"
+                                        : "none of the peers given with --peer answered");
     }
     p = survey_first(r, SURVEY_FAILED);
     if (!only || r->n == 0)
