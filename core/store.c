@@ -170,16 +170,18 @@ static int load_manifest(struct store *s, const char *name) {
     return rc;
 }
 
-static int remove_all(struct store *s, bool data) {
-    static const char *const names[] = {"manifest", "manifest.new", "journal.new"};
-    int rc = data ? fs_remove_tree(s->staging, "data") : 0;
+/* All that is ours in the staging folder, but for the journal. */
+static int remove_all(struct store *s) {
+    static const char *const names[] = {"data", "manifest", "manifest.new", "journal.new"};
+    int rc = 0;
     for (unsigned i = 0; !rc && i < sizeof names / sizeof *names; i++)
         rc = fs_remove_tree(s->staging, names[i]);
+    (void)fs_unlink(s->staging, STORE_PROBE); /* left by a crash, if at all */
     return rc;
 }
 
 static int begin_anew(struct store *s) {
-    int rc = remove_all(s, true);
+    int rc = remove_all(s);
     if (!rc && ftruncate(s->journal, 0) < 0)
         rc = -errno;
     memset(&s->header, 0, sizeof s->header);
@@ -287,7 +289,7 @@ void store_close(struct store *s) {
 /* What is not ours in the folder stays, and the folder with it. Once the journal is gone another
  * download may begin there: so the folder is only removed if it is empty. */
 int store_remove_staging(struct store *s) {
-    int rc = remove_all(s, true);
+    int rc = remove_all(s);
     if (!rc)
         rc = fs_unlink(s->staging, "journal");
     if (!rc)

@@ -28,6 +28,9 @@ enum {
     STORE_NONE = -1,
 };
 
+/* A name in the staging folder, for a moment: e with acute, composed. */
+#define STORE_PROBE "\xc3\xa9"
+
 struct store_skip {
     uint32_t entry;
     int why;

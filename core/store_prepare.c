@@ -16,7 +16,7 @@
 
 /* Is it a file system where two of our names can mean one file (FAT, casefold, normalization)? */
 static int probe_names(struct store *s) {
-    static const char composed[] = "\xc3\xa9", decomposed[] = "e\xcc\x81"; /* twice e with acute */
+    static const char composed[] = STORE_PROBE, decomposed[] = "e\xcc\x81";
     struct stat st;
     s->folds = !fs_stat(s->staging, "JOURNAL", &st);
     if (s->folds)
