@@ -72,7 +72,19 @@ static struct survey_question question(struct looking *l) {
     };
 }
 
-/* `a:b`, and no peer or host is called `a`: then somebody may have a file called `a:b`. */
+/* `a:b`, and no peer or host is called `a`: then somebody may have a file called `a:b`. But if we
+ * know a peer of that name, it is meant, and nobody else's file. */
+static bool may_be_name(const struct looking *l) {
+    const struct survey *r = &l->a.survey;
+    const struct peer_spec *peer = &l->what.peer;
+    char shown[4 * WHAT_NAME_MAX];
+
+    name_show(peer->name, strlen(peer->name), shown, sizeof shown);
+    return peer->kind == PEER_NAME && !peer->id[0] && r->n_added == 0 &&
+           !survey_first(r, SURVEY_ANSWERED) && !survey_first(r, SURVEY_REFUSED) &&
+           !trust_knows_name(&l->a.client.trust, shown);
+}
+
 static int as_name(struct looking *l, const char *word) {
     struct survey_question q;
 
@@ -86,12 +98,10 @@ static int as_name(struct looking *l, const char *word) {
 
 /* Asks who has it. CODE_DONE: l->hits holds what was answered. */
 static int ask(struct looking *l, const char *word) {
-    const struct survey *r = &l->a.survey;
     struct survey_question q = question(l);
     int err = asking_try(&l->a, &q), code;
 
-    if (!err && l->what.peer.kind == PEER_NAME && !l->what.peer.id[0] && r->n_added == 0 &&
-        !survey_first(r, SURVEY_ANSWERED) && !survey_first(r, SURVEY_REFUSED))
+    if (!err && may_be_name(l))
         err = as_name(l, word);
     q = question(l);
     code = asking_report(&l->a, &q, err);

@@ -112,6 +112,18 @@ static bool is_double(const struct survey *r, const struct survey_peer *p) {
     return false;
 }
 
+/* Is it who it was before? `only` may have become the host of its name, which anybody can be: if the
+ * name is a known peer's, it is that peer that is meant. */
+static void check_key(struct survey_peer *p, const struct trust *known,
+                      const struct peer_spec *only) {
+    p->trust = trust_check(known, p->name, p->key, p->known_key);
+    if (p->trust < 0 || !only || only->kind != PEER_ADDR || !only->name[0] ||
+        trust_check(known, only->name, p->key, p->known_key) >= 0)
+        return;
+    p->trust = ERR_KEY_CHANGED;
+    snprintf(p->name, sizeof p->name, "%s", only->name); /* a host's name: nothing to escape */
+}
+
 /* Once per question, as soon as it is known who is there. */
 static void identify(struct survey_peer *p, const struct query_peer *who) {
     struct survey *r = p->survey;
@@ -125,7 +137,7 @@ static void identify(struct survey_peer *p, const struct query_peer *who) {
     snprintf(p->software, sizeof p->software, "%s", who->software);
     snprintf(p->addr, sizeof p->addr, "%s", who->addr);
     p->identified = true;
-    p->trust = trust_check(&r->client->trust, p->name, p->key, p->known_key);
+    check_key(p, &r->client->trust, only);
     if (is_ours(r, p) || is_double(r, p) ||
         (only && only->kind == PEER_NAME && !what_matches(only, p->name, p->key_text)))
         p->state = SURVEY_LEFT_OUT;

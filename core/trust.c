@@ -245,6 +245,13 @@ int trust_check(const struct trust *t, const char *name, const uint8_t key[stati
     return ERR_KEY_CHANGED;
 }
 
+bool trust_knows_name(const struct trust *t, const char *name) {
+    for (size_t i = 0; i < t->n; i++)
+        if (strcmp(t->peers[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 bool trust_knows_key(const struct trust *t, const uint8_t key[static KEY_LEN]) {
     for (size_t i = 0; i < t->n; i++)
         if (memcmp(t->peers[i].key, key, KEY_LEN) == 0)

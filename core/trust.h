@@ -37,6 +37,7 @@ void trust_clear(struct trust *t);
  */
 int trust_check(const struct trust *t, const char *name, const uint8_t key[static KEY_LEN],
                 uint8_t other[KEY_LEN]);
+bool trust_knows_name(const struct trust *t, const char *name); /* as shown */
 bool trust_knows_key(const struct trust *t, const uint8_t key[static KEY_LEN]);
 
 int trust_add(struct trust *t, const char *name,

@@ -234,6 +234,20 @@ def test_another_key_under_a_known_name(lan):
     download(bert, "anna:song").ok()
 
 
+def test_a_file_that_is_named_like_a_known_peer(lan):
+    """anna:song is hers, also while she is away: not anybody's file of that name."""
+    anna, bert = lan.hosts
+    random_file(anna / "carl:song", 100)
+    share(anna, "carl:song")
+    sees(bert, "anna")
+    key = bert.run("lanyard", "id", "--json").ok().last()["key"]  # any key will do
+    bert.run("lanyard", "trust", "add", "carl", key).ok()
+    refused(bert.run("lanyard", "download", "carl:song"), 3, "carl")
+    assert os.listdir(bert.files) == []
+    bert.run("lanyard", "trust", "forget", "carl").ok()
+    download(bert, "carl:song").ok()
+
+
 HOSTILE = """
 import os, socket, sys
 host, port = sys.argv[1], int(sys.argv[2])

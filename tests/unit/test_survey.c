@@ -153,6 +153,31 @@ static void a_changed_key_is_not_listened_to(void **state) {
     assert_int_equal(survey_first(&f->a.survey, SURVEY_ANSWERED)->trust, ERR_KEY_CHANGED);
 }
 
+/* `anna:film`, and discovery does not see her: the host of that name is asked, whoever that is. */
+static void a_host_is_not_the_peer_of_its_name(void **state) {
+    struct fixture *f = *state;
+    struct survey_question q = question(f, "film");
+    struct peer_spec spec;
+
+    assert_int_equal(what_parse_peer(&spec, f->peers[1].word), 0);
+    strcpy(spec.name, "anna");
+    q.only = &spec;
+    assert_int_equal(survey_ask(&f->a.survey, &q), 0);
+    assert_int_equal(survey_count(&f->a.survey, SURVEY_ANSWERED), 1); /* we know no anna */
+    hits_clear(&f->hits);
+
+    assert_int_equal(trust_add(&f->a.client.trust, "anna", f->peers[0].id.key), 0);
+    assert_int_equal(survey_ask(&f->a.survey, &q), 0);
+    assert_int_equal(survey_count(&f->a.survey, SURVEY_ANSWERED), 0);
+    assert_int_equal(f->hits.n, 0);
+    assert_int_equal(asking_report(&f->a, &q, 0), CODE_REFUSED);
+    assert_non_null(strstr(say_last(), "trust forget 'anna'"));
+
+    assert_int_equal(trust_add(&f->a.client.trust, "anna", f->peers[1].id.key), 0);
+    assert_int_equal(survey_ask(&f->a.survey, &q), 0);
+    assert_int_equal(survey_count(&f->a.survey, SURVEY_ANSWERED), 1);
+}
+
 static void nobody_there_is_said_at_once(void **state) {
     struct fixture *f = *state;
     const struct survey_question q = question(f, "film");
@@ -229,6 +254,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(answers_of_all_are_one, setup, teardown),
         cmocka_unit_test_setup_teardown(one_peer_at_two_addresses_is_one, setup, teardown),
         cmocka_unit_test_setup_teardown(a_changed_key_is_not_listened_to, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_host_is_not_the_peer_of_its_name, setup, teardown),
         cmocka_unit_test_setup_teardown(nobody_there_is_said_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(the_mute_do_not_hold_up_the_others, setup, teardown),
         cmocka_unit_test_setup_teardown(enough_rows_are_an_answer, setup, teardown),
