@@ -20,7 +20,7 @@ def prompt(lan):
 
 def leave(p):
     p.type("exit\r")
-    assert p.wait(seconds(5)) == 0
+    p.result(seconds(5)).ok()
 
 
 @pytest.mark.threads
@@ -70,7 +70,7 @@ def test_an_error_does_not_end_it(prompt):
 def test_the_end_of_input_leaves(prompt):
     _, _, p = prompt
     p.type("\x04")
-    assert p.wait(seconds(5)) == 0
+    p.result(seconds(5)).ok()
 
 
 def test_commands_from_a_pipe(lan):
