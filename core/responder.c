@@ -313,12 +313,22 @@ static void on_drain(struct conn *c) {
         conn_close(c, err);
 }
 
+/* Walks that have not begun are not worth it any more, and would be a heap of them if a peer asks
+ * and goes again and again. */
+static void cancel_jobs(struct responder *r) {
+    if (r->opening)
+        uv_cancel((uv_req_t *)&r->opening->work);
+    if (r->listing && r->listing->running)
+        uv_cancel((uv_req_t *)&r->listing->work);
+}
+
 static void on_closed(struct conn *c, int why, const char *text) {
     struct responder *r = conn_owner(c);
 
     if (why < 0)
         say(r, (struct server_event){.kind = SERVER_FAULT, .text = text[0] ? text : err_text(why)});
     close_upload(r);
+    cancel_jobs(r); /* they end as always, in a later turn of the loop */
     r->conn = NULL;
     free_if_down(r);
 }

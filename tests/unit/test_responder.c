@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* What a server does for peers that ask and go: nothing that can still be saved. */
+#include "core/query.h"
+#include "core/server.h"
+#include "scratch.h"
+
+#include <netinet/in.h>
+#include <unistd.h>
+
+enum { THREADS = 4, DEADLINE_MS = 10000 }; /* of libuv's pool, if nobody says otherwise */
+
+static struct {
+    struct scratch at;
+    uv_loop_t loop;
+    uv_timer_t tick; /* so that a loop that waits looks up now and then */
+    struct identity ids[2];
+    struct pool pool;
+    struct conn_env env;
+    struct shares shares;
+    struct server *server;
+    uv_work_t work[THREADS];
+    uv_sem_t begun, go_on;
+    bool counted, answered, closed;
+} t;
+
+static void on_tick(uv_timer_t *timer) {}
+
+/* Runs the loop until *flag, or until the time is up. */
+static bool comes(const bool *flag) {
+    uint64_t end = uv_now(&t.loop) + DEADLINE_MS;
+
+    while (!*flag && uv_now(&t.loop) < end)
+        uv_run(&t.loop, UV_RUN_ONCE);
+    return *flag;
+}
+
+static void on_event(void *owner, const struct server_event *e) {
+    t.counted = t.counted || e->kind == SERVER_COUNTED;
+}
+
+static void on_closed(void *owner) { t.closed = true; }
+
+static int setup(void **state) {
+    struct server_options o = {.loop = &t.loop,
+                               .id = &t.ids[0],
+                               .shares = &t.shares,
+                               .name = "there",
+                               .on_event = on_event,
+                               .on_closed = on_closed};
+
+    scratch_make(&t.at);
+    scratch_file(&t.at, "film", "a film");
+    for (unsigned i = 0; i < 2; i++) {
+        char name[8], path[128];
+        snprintf(name, sizeof name, "id%u", i);
+        scratch_dir(&t.at, name);
+        snprintf(path, sizeof path, "%s/%s", t.at.path, name);
+        assert_int_equal(identity_load(&t.ids[i], path), 0);
+    }
+    assert_int_equal(uv_loop_init(&t.loop), 0);
+    uv_timer_init(&t.loop, &t.tick);
+    uv_timer_start(&t.tick, on_tick, 50, 50);
+    assert_int_equal(pool_init(&t.pool, 2), 0);
+    assert_int_equal(conn_env_init(&t.env, &t.loop, TLS_DIALLER, &t.ids[1], &t.pool), 0);
+    assert_int_equal(shares_add(&t.shares, t.at.path), 0);
+    assert_int_equal(server_new(&t.server, &o), 0);
+    assert_true(comes(&t.counted));
+    return 0;
+}
+
+static int teardown(void **state) {
+    uv_close((uv_handle_t *)&t.tick, NULL);
+    uv_run(&t.loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&t.loop), 0);
+    conn_env_clear(&t.env);
+    pool_clear(&t.pool);
+    shares_clear(&t.shares);
+    for (unsigned i = 0; i < 2; i++)
+        identity_clear(&t.ids[i]);
+    scratch_remove(&t.at);
+    return 0;
+}
+
+/* ---- all workers are busy ---- */
+
+static void wait_for_go(uv_work_t *work) {
+    uv_sem_post(&t.begun);
+    uv_sem_wait(&t.go_on);
+}
+
+static void went(uv_work_t *work, int status) {}
+
+static void hold_workers(void) {
+    uv_sem_init(&t.begun, 0);
+    uv_sem_init(&t.go_on, 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        assert_int_equal(uv_queue_work(&t.loop, &t.work[i], wait_for_go, went), 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        uv_sem_wait(&t.begun);
+}
+
+static void let_workers_go(void) {
+    for (unsigned i = 0; i < THREADS; i++)
+        uv_sem_post(&t.go_on);
+}
+
+/* ---- the test ---- */
+
+static void on_done(void *owner, int why, const char *text, const struct query_peer *peer,
+                    const struct query_info *info) {
+    t.answered = true;
+}
+
+static const struct query_handler query_events = {.on_done = on_done};
+
+/* A search of all that is shared takes long: whoever asks for one and goes, again and again, must
+ * not leave a heap of them. */
+static void who_has_gone_gets_no_search(void **state) {
+    struct query_request r = {.kind = QUERY_FIND, .arg = "film", .timeout_ms = 200};
+    struct sockaddr_in *to = (struct sockaddr_in *)&r.to.addrs[0];
+    struct query *q;
+    bool closed;
+
+    uv_ip4_addr("127.0.0.1", server_port(t.server), to);
+    r.to.n_addrs = 1;
+    hold_workers();
+    assert_int_equal(query_start(&q, &t.env, &r, &query_events, NULL), 0);
+    assert_true(comes(&t.answered)); /* by its own clock: nobody searches */
+    server_close(t.server);
+    closed = comes(&t.closed);
+    let_workers_go();
+    assert_true(closed);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(who_has_gone_gets_no_search, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
