@@ -213,7 +213,8 @@ static uint32_t choose(struct source *s, uint8_t *ranges, uint16_t *n_ranges) {
         for (took = 0; took < n && bytes < FETCH_GET_BYTES; took++)
             bytes += fetch_chunk_len(f, first + took);
         plan_ask(&f->plan, first, took, s->index);
-        wire_range_put(ranges + (size_t)12 * *n_ranges, (struct wire_range){first, took});
+        wire_range_put(ranges + (size_t)WIRE_RANGE_LEN * *n_ranges,
+                       (struct wire_range){first, took});
         ++*n_ranges;
         chunks += took;
     }
@@ -221,7 +222,7 @@ static uint32_t choose(struct source *s, uint8_t *ranges, uint16_t *n_ranges) {
 }
 
 static int ask_chunks(struct source *s, struct source_ask *ask) {
-    uint8_t ranges[WIRE_RANGES_MAX * 12];
+    uint8_t ranges[WIRE_RANGES_MAX * WIRE_RANGE_LEN];
     struct msg m = {.type = WIRE_GET};
     uint16_t n = 0;
 
@@ -231,7 +232,7 @@ static int ask_chunks(struct source *s, struct source_ask *ask) {
     ask->req = source_next_req(s);
     m.req = ask->req;
     m.get.n = n;
-    m.get.ranges = (struct bytes){ranges, (size_t)n * 12};
+    m.get.ranges = (struct bytes){ranges, (size_t)n * WIRE_RANGE_LEN};
     return conn_send(s->conn, &m);
 }
 

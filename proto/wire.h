@@ -17,11 +17,11 @@
  *                               <-                 OPENED
  *      MANIFEST_GET              ->
  *                               <-                 MANIFEST
- *      GET                       ->
+ *      GET | CANCEL              ->
  *                               <-                 DATA, DATA, ... one record per chunk asked for
- *      DIGEST_GET | CANCEL       ->
- *                               <-                 DIGEST
- *      PING | BYE | ERROR       <->                PONG
+ *      DIGEST_GET                ->
+ *                               <-                 DIGEST, DIGEST, ...
+ *      PING | PONG | ERROR | BYE <->
  *
  * proto/PROTOCOL.md is the specification. This file alone reads lengths from peers: wire_decode()
  * has checked every length and count in the message it hands out. Pure: no I/O, no allocation.
@@ -34,7 +34,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Codes that travel in ERROR, BYE and DATA records. In the program they are WIRE_ERR(code). */
+/* Codes that travel in AUTHED, ERROR, BYE and DATA records. In the program they are WIRE_ERR(code). */
 #define WIRE_CODE_MAP(X)                                                                           \
     X(OK, 0, "success")                                                                            \
     X(PROTOCOL, 1, "the peer broke the protocol")                                                  \
@@ -118,8 +118,7 @@ enum {
     WIRE_DIGESTS_MAX = 4000,     /* digests in one DIGEST */
     WIRE_PAYLOAD_MAX = WIRE_CHUNK_SIZE + 16 * 1024 + WIRE_DATA_HEAD,
     WIRE_FRAME_MAX = WIRE_HEADER_LEN + WIRE_PAYLOAD_MAX,
-    WIRE_OUTSTANDING_CHUNKS = 4096,            /* asked for and not answered, per connection */
-    WIRE_OUTSTANDING_BYTES = 64 * 1024 * 1024, /* the same in bytes */
+    WIRE_OUTSTANDING_CHUNKS = 4096, /* asked for and not answered, per connection */
 };
 
 /* No file, and no sum of files, is larger; so sums of sizes and offsets cannot overflow. */
@@ -149,9 +148,8 @@ struct wire_entry {
 };
 
 enum wire_find_mode {
-    WIRE_FIND_PATTERN =
-        1, /* glob on the base name if it has one of *?[, else part of it, case folded (ASCII) */
-    WIRE_FIND_NAME = 2, /* the path itself, else a share's name, else an equal base name */
+    WIRE_FIND_PATTERN = 1, /* a glob on the base name if it has one of *?[, else part of it */
+    WIRE_FIND_NAME = 2,    /* the path itself, else shares and base names that are equal */
 };
 
 enum wire_record_kind { WIRE_RECORD_DATA = 0, WIRE_RECORD_ZEROS = 1, WIRE_RECORD_ERROR = 2 };
@@ -280,7 +278,7 @@ int wire_entry_put(const struct wire_entry *e, uint8_t *out, size_t cap);
 int wire_entry_next(struct bytes *rows, struct wire_entry *e);
 
 struct wire_range wire_range_at(const struct msg *get, unsigned i);
-void wire_range_put(uint8_t out[static 12], struct wire_range r);
+void wire_range_put(uint8_t out[static WIRE_RANGE_LEN], struct wire_range r);
 
 struct wire_record wire_record_at(const struct msg *data, unsigned i);
 

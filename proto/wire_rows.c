@@ -42,7 +42,7 @@ struct wire_range wire_range_at(const struct msg *get, unsigned i) {
     return (struct wire_range){be_get(at, 8), (uint32_t)be_get(at + 8, 4)};
 }
 
-void wire_range_put(uint8_t out[static 12], struct wire_range r) {
+void wire_range_put(uint8_t out[static WIRE_RANGE_LEN], struct wire_range r) {
     be_put(out, r.first, 8);
     be_put(out + 8, r.count, 4);
 }
