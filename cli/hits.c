@@ -83,7 +83,8 @@ const char *hit_base(const struct hit *hit) {
     return slash ? slash + 1 : hit->path;
 }
 
-bool hit_same(const struct hit *a, const struct hit *b) {
+/* The same file, as far as its name, size and time of change tell? */
+static bool is_same(const struct hit *a, const struct hit *b) {
     return a->kind == WIRE_FILE && b->kind == WIRE_FILE && a->size == b->size &&
            a->mtime_ns == b->mtime_ns && strcmp(hit_base(a), hit_base(b)) == 0;
 }
@@ -136,7 +137,7 @@ static void add_same_of_lower_ranks(struct hits *h, size_t best) {
     size_t end = best;
 
     for (size_t i = best; i < h->n; i++)
-        if (hit_same(&h->all[0], &h->all[i]))
+        if (is_same(&h->all[0], &h->all[i]))
             swap(&h->all[end++], &h->all[i]);
     drop_from(h, end);
     one_of_each_peer(h);
@@ -155,7 +156,7 @@ enum hits_meaning hits_resolve(struct hits *h, const char *name) {
     if (best == 0)
         return HITS_NONE;
     for (size_t i = 1; i < best; i++) {
-        if (!hit_same(&h->all[0], &h->all[i])) {
+        if (!is_same(&h->all[0], &h->all[i])) {
             drop_from(h, best);
             return HITS_MANY;
         }

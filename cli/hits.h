@@ -36,9 +36,6 @@ void hits_sort(struct hits *h); /* by name of the peer, peer, path */
 
 const char *hit_base(const struct hit *hit); /* last component of its path */
 
-/* The same file, as far as its name, size and time of change tell? */
-bool hit_same(const struct hit *a, const struct hit *b);
-
 /* Which hits does `name` mean? Keeps the hits that it can mean at all (a peer may answer anything),
  * in order: first all that the best rank has, full path, share's name, base name. */
 enum hits_meaning {

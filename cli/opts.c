@@ -14,7 +14,8 @@
 
 enum { TABLE_MAX = 24, WORD_SHOWN = 256, DISTANCE_MAX_LEN = 32 };
 
-int opts_seconds(const char *text, uint64_t *ms) {
+/* "1.5" -> 1500. */
+static int parse_seconds(const char *text, uint64_t *ms) {
     char *end;
     double s = strtod(text, &end);
 
@@ -24,7 +25,7 @@ int opts_seconds(const char *text, uint64_t *ms) {
     return 0;
 }
 
-int opts_port(const char *text, int *port) {
+static int parse_port(const char *text, int *port) {
     char *end;
     long n = strtol(text, &end, 10);
 
@@ -144,11 +145,11 @@ static int set(const struct usage *u, const struct opt *table, const struct opt 
     case OPT_TEXTS:
         return set_texts(u, o, value);
     case OPT_SECONDS:
-        if (opts_seconds(value, o->target) == 0)
+        if (parse_seconds(value, o->target) == 0)
             return 0;
         return misfit(u, o, value, "seconds, like 3 or 0.5");
     case OPT_PORT:
-        if (opts_port(value, o->target) == 0)
+        if (parse_port(value, o->target) == 0)
             return 0;
         return misfit(u, o, value, "a number from 1 to 65535");
     case OPT_VERBOSE:

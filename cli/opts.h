@@ -21,7 +21,7 @@ enum opt_kind {
     OPT_FLAG,    /* bool: true */
     OPT_TEXT,    /* const char *: the word, in argv */
     OPT_TEXTS,   /* struct opt_texts: each of them */
-    OPT_SECONDS, /* uint64_t: milliseconds; fractions are welcome */
+    OPT_SECONDS, /* uint64_t: milliseconds, up to a day; fractions are welcome */
     OPT_PORT,    /* int: 1..65535 */
     OPT_VERBOSE, /* raises the log level */
     OPT_HELP,    /* prints the help */
@@ -72,9 +72,5 @@ void opts_help(const struct usage *u, const struct opt *table, FILE *out);
 /* The candidate (n of them) nearest to word, or NULL if none is near: Levenshtein distance of at
  * most a third of the length, or word is its beginning. */
 const char *opts_closest(const char *word, const char *const *candidates, size_t n);
-
-/* "1.5" -> 1500. 0 or -EINVAL; up to a day. */
-int opts_seconds(const char *text, uint64_t *ms);
-int opts_port(const char *text, int *port); /* 0 or -EINVAL */
 
 #endif

@@ -24,7 +24,8 @@ void progress_note(struct progress *p, uint64_t now_ms) {
     p->n_samples++;
 }
 
-uint64_t progress_rate(const struct progress *p) {
+/* Bytes a second; 0: not known yet. */
+static uint64_t rate_of(const struct progress *p) {
     unsigned first = p->n_samples > PROGRESS_SAMPLES ? p->n_samples % PROGRESS_SAMPLES : 0;
     unsigned last = (p->n_samples + PROGRESS_SAMPLES - 1) % PROGRESS_SAMPLES;
     uint64_t ms;
@@ -38,7 +39,7 @@ uint64_t progress_rate(const struct progress *p) {
 void progress_line(const struct progress *p, unsigned width, char out[static PROGRESS_LINE_MAX]) {
     char done[TEXT_LEN], bytes[TEXT_LEN], rate_text[TEXT_LEN], eta[TEXT_LEN] = "-";
     char numbers[256], name[PROGRESS_LINE_MAX], clipped[PROGRESS_LINE_MAX + 4];
-    uint64_t rate = progress_rate(p);
+    uint64_t rate = rate_of(p);
     unsigned percent = p->bytes ? (unsigned)((double)p->done * 100 / (double)p->bytes) : 100;
 
     if (rate > 0)

@@ -30,7 +30,6 @@ struct progress {
 
 void progress_init(struct progress *p, const char *name, bool on);
 void progress_note(struct progress *p, uint64_t now_ms); /* after the members were set */
-uint64_t progress_rate(const struct progress *p);        /* bytes a second; 0: not known yet */
 void progress_line(const struct progress *p, unsigned width, char out[static PROGRESS_LINE_MAX]);
 
 void progress_show(struct progress *p, uint64_t now_ms);

@@ -308,5 +308,3 @@ const char *conn_name(const struct conn *c) { return c->name; }
 const char *conn_software(const struct conn *c) { return c->software; }
 
 const char *conn_addr(const struct conn *c) { return c->addr; }
-
-uint16_t conn_listen_port(const struct conn *c) { return c->port; }

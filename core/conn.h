@@ -2,8 +2,7 @@
 /*
  * conn -- one TCP peer: the only file that reads and writes sockets
  *
- *     conn_dial | conn_accept -> on_open -> on_message ... -> on_closed        conn_close at any
- * time
+ *     conn_dial | conn_accept -> on_open -> on_message ... -> on_closed     conn_close any time
  *
  *     in:   read_cb -> tls_feed, tls_read -> session_space, _filled, _next -> on_message
  *     out:  conn_send | conn_send_frame -> queue -> tls_write -> tls_out -> uv_write
@@ -60,7 +59,7 @@ struct conn_handler {
 
 int conn_dial(struct conn **c, const struct conn_env *env, const struct sockaddr *addr,
               const struct conn_handler *h, void *owner);
-/* -ENOMEM: the connection may still wait in the listener, which takes no other before: try again. */
+/* -ENOMEM: the connection may still wait in the listener, which takes no other before it. */
 int conn_accept(struct conn **c, const struct conn_env *env, uv_stream_t *listener,
                 const struct conn_handler *h, void *owner);
 
@@ -88,7 +87,6 @@ const uint8_t *conn_key(const struct conn *c);   /* KEY_LEN bytes, from on_open 
 const char *conn_name(const struct conn *c);     /* its display name, escaped; "" before HELLO */
 const char *conn_software(const struct conn *c); /* its version, escaped */
 const char *conn_addr(const struct conn *c);     /* "192.168.1.7:5000", "[fe80::1%eth0]:5000" */
-uint16_t conn_listen_port(const struct conn *c); /* the port of its HELLO */
 
 /* Is an answer expected? Then silence counts (PROTOCOL.md, liveness). */
 void conn_expect(struct conn *c, bool answer);

@@ -52,7 +52,6 @@ struct conn {
     struct liveness life;
     uint64_t due; /* when the timer was to fire */
     int why;
-    uint16_t port;
     char text[CONN_TEXT_LEN], name[CONN_SHOWN_LEN], software[CONN_SHOWN_LEN], addr[ADDR_TEXT_LEN];
 };
 
@@ -66,7 +65,6 @@ void conn_fail(struct conn *c, int why, const char *text);    /* the same: it is
 /* conn_io.c */
 int conn_start_reading(struct conn *c);
 void conn_receive(struct conn *c); /* all that was fed to tls */
-void conn_flush(struct conn *c);
 void conn_on_wake(uv_idle_t *wake);
 
 /* conn_talk.c */

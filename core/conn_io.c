@@ -9,6 +9,8 @@ enum { PAUSED = 1 };
 
 /* -- out ------------------------------------------------------------------------------------- */
 
+static void flush(struct conn *c);
+
 static void on_shutdown(uv_shutdown_t *req, int status) {}
 
 /* All is said: the peer may go on reading it before it closes. Were we to close with bytes unread,
@@ -29,7 +31,7 @@ static void on_write(uv_write_t *req, int status) {
     if (status < 0)
         conn_fail(c, status, "");
     else
-        conn_flush(c);
+        flush(c);
 }
 
 /* Hands blocks to the socket; those that are not full only if `all`. */
@@ -65,7 +67,7 @@ static int seal(struct conn *c) {
     return 0;
 }
 
-void conn_flush(struct conn *c) {
+static void flush(struct conn *c) {
     size_t before = c->out.len;
     int r = tls_ready(c->tls) ? seal(c) : 0;
 
@@ -157,7 +159,7 @@ void conn_receive(struct conn *c) {
     if (c->state >= FAREWELL)
         tls_feed(c->tls, NULL, 0);
     if (c->state != DEAD)
-        conn_flush(c);
+        flush(c);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
@@ -216,5 +218,5 @@ void conn_on_wake(uv_idle_t *wake) {
     if (c->paused && (c->reserve || c->state == FAREWELL))
         resume(c);
     else
-        conn_flush(c);
+        flush(c);
 }

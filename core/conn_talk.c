@@ -98,7 +98,6 @@ static int on_hello(struct conn *c, const struct msg *m) {
 
     name_show((const char *)name->at, name->len, c->name, sizeof c->name);
     name_show((const char *)software->at, software->len, c->software, sizeof c->software);
-    c->port = m->hello.port;
     conn_enter(c, WAIT_AUTH, c->env->patience->auth);
     return c->dialled ? conn_say(c, &(struct msg){.type = WIRE_AUTH}) : 0;
 }

@@ -145,7 +145,6 @@ void fetch_relist(struct fetch *f); /* no job runs: make what was opened ours */
 
 /* ---- fetch_source.c ---- */
 
-void source_dial(struct source *s);
 void source_tick(struct fetch *f, uint64_t now_ms);
 void source_close(struct source *s, int why); /* its dial or connection; takes an unconnected one */
 uint16_t source_next_req(struct source *s);

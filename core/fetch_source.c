@@ -193,7 +193,7 @@ static void on_dialled(void *owner, int why, const char *text, struct conn *c) {
 
 static const struct dial_handler dial_events = {.on_done = on_dialled};
 
-void source_dial(struct source *s) {
+static void start_dial(struct source *s) {
     int err = dial_start(&s->dial, s->f->env, &s->spec.to, &dial_events, s);
 
     if (err < 0)
@@ -229,7 +229,7 @@ void source_tick(struct fetch *f, uint64_t now) {
     if (s->retry_at_ms > now)
         return;
     f->current = s;
-    source_dial(s);
+    start_dial(s);
 }
 
 void fetch_offer(struct fetch *f, const struct endpoint *to) {

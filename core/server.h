@@ -4,7 +4,7 @@
  *
  *     server_new -> server_listen -> ... -> server_close -> on_closed
  *
- * One switch over messages. Disk work runs as jobs on the worker pool, at most SERVER_AHEAD frames
+ * One switch over messages. Disk work runs as jobs on the worker pool, at most UPLOAD_AHEAD frames
  * ahead of each connection; no free buffer: the connection waits its turn. Loop thread.
  */
 #ifndef CORE_SERVER_H

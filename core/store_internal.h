@@ -143,7 +143,6 @@ int slots_at(struct slots *w, uint64_t chunk, const uint8_t **slot, const uint8_
  * that a file of any size is looked at in the time that its chunks on disk take. */
 uint64_t slots_skip(const struct slots *w, uint64_t chunk, uint64_t end);
 
-bool digest_is_absent(const uint8_t digest[static WIRE_DIGEST_LEN]);
 /* What is about to be overwritten is not here any more: a crash in between must not leave slots
  * that belong to other bytes. */
 int store_forget(struct store *s, uint64_t first, uint32_t n);

@@ -21,7 +21,7 @@
 
 enum { BLOCK = 4096 };
 
-bool digest_is_absent(const uint8_t digest[static WIRE_DIGEST_LEN]) {
+static bool is_absent(const uint8_t digest[static WIRE_DIGEST_LEN]) {
     static const uint8_t absent[WIRE_DIGEST_LEN];
     return memcmp(digest, absent, sizeof absent) == 0;
 }
@@ -39,9 +39,7 @@ int slots_init(struct slots *w, int fd, uint64_t chunks, bool candidates) {
 
 void slots_clear(struct slots *w) { free(w->digests); }
 
-static const uint8_t *present(const uint8_t *digest) {
-    return digest_is_absent(digest) ? NULL : digest;
-}
+static const uint8_t *present(const uint8_t *digest) { return is_absent(digest) ? NULL : digest; }
 
 int slots_at(struct slots *w, uint64_t chunk, const uint8_t **slot, const uint8_t **old) {
     if (chunk < w->first || chunk - w->first >= w->n) {
@@ -281,7 +279,7 @@ static int check_chunk(struct store *s, struct worker *w, uint64_t chunk, bool *
     uint8_t slot[WIRE_DIGEST_LEN];
     int rc = journal_get(s->journal, chunk, 1, slot);
     if (!rc)
-        rc = digest_is_absent(slot) ? 0 : chunk_is(s, w, chunk, slot);
+        rc = is_absent(slot) ? 0 : chunk_is(s, w, chunk, slot);
     if (rc < 0)
         return rc;
     *ok = rc;
@@ -302,7 +300,7 @@ int store_check(struct store *s, uint64_t first, uint32_t n, bool *ok) {
 /* What is here of the chunk: its slot, else its candidate, else all-zero. */
 static int get_either(struct store *s, uint64_t chunk, uint8_t *digest, bool *candidate) {
     int rc = journal_get(s->journal, chunk, 1, digest);
-    *candidate = !rc && s->candidates && digest_is_absent(digest);
+    *candidate = !rc && s->candidates && is_absent(digest);
     return *candidate ? journal_get(s->journal, s->chunks + chunk, 1, digest) : rc;
 }
 
@@ -312,7 +310,7 @@ static int compare_chunk(struct store *s, struct worker *w, uint64_t chunk, cons
     bool candidate;
     int rc = get_either(s, chunk, here, &candidate);
     *same = false;
-    if (rc || digest_is_absent(digest)) /* the source cannot say */
+    if (rc || is_absent(digest)) /* the source cannot say */
         return rc;
     if (memcmp(here, digest, sizeof here) != 0)
         return store_forget(s, chunk, 1);

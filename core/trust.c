@@ -252,13 +252,6 @@ bool trust_knows_name(const struct trust *t, const char *name) {
     return false;
 }
 
-bool trust_knows_key(const struct trust *t, const uint8_t key[static KEY_LEN]) {
-    for (size_t i = 0; i < t->n; i++)
-        if (memcmp(t->peers[i].key, key, KEY_LEN) == 0)
-            return true;
-    return false;
-}
-
 /* Reads the file anew, lets edit change the text, and writes it. Above 0 from edit: it changed
  * something, this much. */
 static int change(struct trust *t, int (*edit)(struct text *text, const void *arg),

@@ -28,20 +28,18 @@ struct trust {
 
 enum { TRUST_KNOWN = 0, TRUST_NEW = 1 };
 
-int trust_load(struct trust *t,
-               const char *state_dir); /* no file: empty. ERR_KNOWN_PEERS, or errno */
+/* 0, also when there is no file; ERR_KNOWN_PEERS; or the error of reading it. */
+int trust_load(struct trust *t, const char *state_dir);
 void trust_clear(struct trust *t);
 
 /* TRUST_KNOWN: this key is known under this name; TRUST_NEW: nobody is known under it;
- * ERR_KEY_CHANGED: another key is. `other` (may be NULL) gets a key that is known under the name.
- */
+ * ERR_KEY_CHANGED: another key is, which `other` (may be NULL) gets. */
 int trust_check(const struct trust *t, const char *name, const uint8_t key[static KEY_LEN],
                 uint8_t other[KEY_LEN]);
 bool trust_knows_name(const struct trust *t, const char *name); /* as shown */
-bool trust_knows_key(const struct trust *t, const uint8_t key[static KEY_LEN]);
 
-int trust_add(struct trust *t, const char *name,
-              const uint8_t key[static KEY_LEN]); /* and writes */
+/* Both write the file. */
+int trust_add(struct trust *t, const char *name, const uint8_t key[static KEY_LEN]);
 /* Forgets every line with this name or this key text (or its short id). Returns how many, or an
  * error. */
 int trust_forget(struct trust *t, const char *name_or_key);

@@ -37,7 +37,7 @@ struct upload {
     void (*on_gone)(void *owner);
     void *owner;
     struct catalog_cursor cursor;
-    struct slot slots[SERVER_AHEAD];
+    struct slot slots[UPLOAD_AHEAD];
     struct pool_waiter waiter;
 
     struct ask *asks; /* a queue: n_asks from head on, in a ring of cap */
@@ -45,6 +45,10 @@ struct upload {
     uint32_t outstanding; /* chunks in the queue */
     uint64_t sent;
 };
+
+static const struct catalog *catalog_of(const struct upload *u) {
+    return selection_catalog(u->selection);
+}
 
 /* ---- the queue of asks ---- */
 
@@ -84,7 +88,7 @@ static int push_ask(struct upload *u, struct ask ask) {
 }
 
 static int ask_chunks(struct upload *u, const struct msg *m) {
-    uint64_t n_chunks = catalog_totals(upload_catalog(u))->chunks;
+    uint64_t n_chunks = catalog_totals(catalog_of(u))->chunks;
     int err = 0;
 
     for (unsigned i = 0; err == 0 && i < m->get.n; i++) {
@@ -101,7 +105,7 @@ static int ask_chunks(struct upload *u, const struct msg *m) {
 }
 
 static int ask_manifest(struct upload *u, const struct msg *m) {
-    uint64_t length = catalog_totals(upload_catalog(u))->length;
+    uint64_t length = catalog_totals(catalog_of(u))->length;
     uint64_t offset = m->manifest_get.offset;
     uint32_t count = m->manifest_get.length;
 
@@ -111,7 +115,7 @@ static int ask_manifest(struct upload *u, const struct msg *m) {
 }
 
 static int ask_digests(struct upload *u, const struct msg *m) {
-    uint64_t n_chunks = catalog_totals(upload_catalog(u))->chunks;
+    uint64_t n_chunks = catalog_totals(catalog_of(u))->chunks;
     uint64_t first = m->digest_get.first;
     uint32_t n = m->digest_get.n;
 
@@ -230,7 +234,7 @@ static int fill_manifest(struct slot *slot) {
 
     if (!page)
         return -ENOMEM;
-    err = catalog_read(upload_catalog(slot->u), slot->ask.first, page, slot->ask.count);
+    err = catalog_read(catalog_of(slot->u), slot->ask.first, page, slot->ask.count);
     m.manifest.offset = slot->ask.first;
     m.manifest.page = (struct bytes){page, slot->ask.count};
     if (err == 0)
@@ -272,7 +276,7 @@ static void run_slot(uv_work_t *work) {
 }
 
 static bool reading(const struct upload *u) {
-    for (unsigned i = 0; i < SERVER_AHEAD; i++)
+    for (unsigned i = 0; i < UPLOAD_AHEAD; i++)
         if (u->slots[i].frame)
             return true;
     return false;
@@ -284,7 +288,7 @@ static void free_if_down(struct upload *u) {
 
     if (u->conn || reading(u))
         return;
-    for (unsigned i = 0; i < SERVER_AHEAD; i++)
+    for (unsigned i = 0; i < UPLOAD_AHEAD; i++)
         selection_reader_free(u->slots[i].reader);
     catalog_cursor_clear(&u->cursor);
     selection_free(u->selection);
@@ -327,7 +331,7 @@ static int start(struct upload *u, struct slot *slot) {
 int upload_pump(struct upload *u) {
     int err = 0;
 
-    for (unsigned i = 0; err == 0 && i < SERVER_AHEAD; i++) {
+    for (unsigned i = 0; err == 0 && i < UPLOAD_AHEAD; i++) {
         struct slot *slot = &u->slots[i];
 
         if (slot->frame || u->n_asks == 0 || conn_queued(u->conn) > QUEUE_LOW)
@@ -369,7 +373,7 @@ int upload_new(struct upload **out, struct selection *selection, struct conn *co
     u->env = env;
     u->waiter.ready = on_buffer;
     catalog_cursor_init(&u->cursor, selection_catalog(selection));
-    for (unsigned i = 0; err == 0 && i < SERVER_AHEAD; i++) {
+    for (unsigned i = 0; err == 0 && i < UPLOAD_AHEAD; i++) {
         u->slots[i].u = u;
         err = selection_reader_new(&u->slots[i].reader, selection);
     }
@@ -393,7 +397,3 @@ void upload_close(struct upload *u) {
 bool upload_busy(const struct upload *u) { return u->n_asks || reading(u); }
 
 uint64_t upload_sent(const struct upload *u) { return u->sent; }
-
-const struct catalog *upload_catalog(const struct upload *u) {
-    return selection_catalog(u->selection);
-}

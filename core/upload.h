@@ -4,11 +4,10 @@
  *
  *     upload_new(selection) -> upload_ask ... -> frames -> conn          upload_close -> on_gone
  *
- *     GET | MANIFEST_GET | DIGEST_GET -> asks (a queue) -> slot: a job on the pool fills a frame ->
- * conn
+ *     GET | MANIFEST_GET | DIGEST_GET -> queue of asks -> slot: a job fills a frame -> conn
  *
  * A slot takes work only while the connection's queue is short and the buffer pool has a buffer: so
- * each connection holds at most SERVER_AHEAD frames that are being read, and waits its turn for the
+ * each connection holds at most UPLOAD_AHEAD frames that are being read, and waits its turn for the
  * next. Loop thread.
  */
 #ifndef CORE_UPLOAD_H
@@ -17,7 +16,7 @@
 #include "core/conn.h"
 #include "core/selection.h"
 
-enum { SERVER_AHEAD = 2 };
+enum { UPLOAD_AHEAD = 2 };
 
 struct upload;
 
@@ -27,15 +26,14 @@ int upload_new(struct upload **u, struct selection *selection, struct conn *conn
                const struct conn_env *env, void (*on_gone)(void *owner), void *owner);
 void upload_close(struct upload *u);
 
-/* GET, MANIFEST_GET, DIGEST_GET or CANCEL. Below 0: the peer asked for what is not there or too
- * much. */
+/* GET, MANIFEST_GET, DIGEST_GET or CANCEL. Below 0: close, the peer asked for too much or for what
+ * is not there. */
 int upload_ask(struct upload *u, const struct msg *m);
 
-/* The connection has room again. Below 0: close it. */
+/* Takes up what can be begun now. Below 0: close the connection. */
 int upload_pump(struct upload *u);
 
 bool upload_busy(const struct upload *u); /* something asked for is not queued for sending yet */
 uint64_t upload_sent(const struct upload *u); /* bytes of frames */
-const struct catalog *upload_catalog(const struct upload *u);
 
 #endif
