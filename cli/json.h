@@ -13,8 +13,8 @@
 /* 0 or -ENOMEM. object may be NULL (then -ENOMEM), so that calls can be chained. */
 int json_put_bytes(json_t *object, const char *key, const char *bytes, size_t len);
 
-/* Prints the object and releases it; json_event sees to it that whoever reads us gets it now. 0; -ENOMEM (also for NULL); -EPIPE if nobody reads any more,
- * or another error of writing. */
+/* Prints the object and releases it; json_event sees to it that whoever reads us gets it now.
+ * 0; -ENOMEM (also for NULL); -EPIPE if nobody reads any more, or another error of writing. */
 int json_line(json_t *object);
 int json_event(json_t *object);
 

@@ -2,8 +2,8 @@
 /*
  * what -- the words that name a peer, and something at a peer
  *
- *     PEER   anna   anna#abcd2345   192.168.1.7   192.168.1.7:5000   nas.lan:5000
- * [fe80::1%eth0]:5000 WHAT   NAME   PEER:PATH       HOST:PORT:PATH   [V6]:PORT:PATH  [V6]:PATH
+ *     PEER   anna   anna#abcd2345   192.168.1.7   192.168.1.7:5000   nas.lan:5000   [V6]:5000
+ *     WHAT   NAME   PEER:PATH       HOST:PORT:PATH   [V6]:PORT:PATH   [V6]:PATH
  *
  * A word that could be a display name and a host name is a display name; whoever finds no such peer
  * tries it as a host. `X:5000` is HOST:PORT where a PEER is meant, and file `5000` of peer X where

@@ -62,14 +62,14 @@ void catalog_cursor_clear(struct catalog_cursor *cur);
 
 int catalog_at(struct catalog_cursor *cur, uint32_t index);    /* 0; -EINVAL beyond the end */
 int catalog_chunk(struct catalog_cursor *cur, uint64_t chunk); /* the entry that owns the chunk */
-int catalog_next(
-    struct catalog_cursor *cur); /* 1; 0 at the end. First call, or after an error: entry 0 */
+/* 1, or 0 at the end. The first call, and the one after an error: entry 0. */
+int catalog_next(struct catalog_cursor *cur);
 
 /* Bytes of a chunk of cur's entry: WIRE_CHUNK_SIZE but for the last one. 0: not one of its. */
 uint32_t catalog_chunk_len(const struct catalog_cursor *cur, uint64_t chunk);
 
 /* Path of an entry below entry 0 ("" for entry 0 itself), NUL-terminated. out: PATH_MAX_LEN + 1
- * bytes. Uses a cursor of its own kind: cur may be the caller's, it is moved to `index`. */
+ * bytes. Moves cur to `index`. */
 int catalog_path(struct catalog_cursor *cur, uint32_t index, char *out);
 
 #endif

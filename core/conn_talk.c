@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "core/conn_impl.h"
+#include "core/conn_internal.h"
 
 #define LOG_MODULE "conn"
 #include "core/err.h"

@@ -7,7 +7,7 @@
  * Races all addresses, DIAL_STAGGER_MS apart, global before link-local, in the order given
  * otherwise; the first whose HELLO and AUTH are done wins, the others are closed. If a key is
  * wanted, an address where another key answers counts as failed (ERR_KEY_OTHER). Host names are
- * resolved (uv_getaddrinfo). Gives up after 10 s.
+ * resolved (uv_getaddrinfo). Gives up after patience.dial.
  */
 #ifndef CORE_DIAL_H
 #define CORE_DIAL_H

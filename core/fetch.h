@@ -58,8 +58,8 @@ struct fetch_result {
 
 struct fetch_handler {
     void (*on_event)(void *owner, const struct fetch_event *e);
-    void (*on_done)(void *owner,
-                    const struct fetch_result *r); /* last; the fetch is gone after it */
+    /* The last one: the fetch is gone after it. */
+    void (*on_done)(void *owner, const struct fetch_result *r);
 };
 
 struct fetch;

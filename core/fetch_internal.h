@@ -165,7 +165,7 @@ void fetch_end_with_disk_error(struct fetch *f, int err);
 int fetch_start_checks(struct fetch *f);
 int fetch_ask_digests(struct source *s);
 int fetch_on_digest(struct source *s, const struct msg *m);
-/* Files that were modified just before the walk are compared once more; then fetch_run_done again. */
+/* Compares files that were modified just before the walk once more; then fetch_run_done again. */
 void fetch_look_again(struct fetch *f);
 
 #endif

@@ -17,8 +17,7 @@ struct here {
     uint64_t mnt_id, dev;
 };
 
-/* All-zero on file systems whose pages other machines can change, or if something cannot be read.
- */
+/* All-zero where other machines can change the pages, or if something cannot be read. */
 void here_read(struct here *h, int fd);
 bool here_same(const struct here *a, const struct here *b); /* false if not known */
 

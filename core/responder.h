@@ -2,15 +2,14 @@
 /*
  * responder -- one connection that came to us: its requests and our answers
  *
- *     responder_accept -> on_message: one switch -> jobs -> answers -> on_gone     responder_close
- * any time
+ *     responder_accept -> on_message: one switch -> jobs -> answers -> on_gone
  *
  *     INFO_GET                          answered at once
  *     LIST | FIND                       one listing at a time, page by page
  *     OPEN                              a walk; then an upload (core/upload) answers the rest
  *     GET | MANIFEST_GET | DIGEST_GET   the upload
  *
- * Loop thread.
+ * It ends with its connection. Loop thread.
  */
 #ifndef CORE_RESPONDER_H
 #define CORE_RESPONDER_H
@@ -25,8 +24,7 @@ struct responder_host {
     const struct shares *shares;
     const struct share_totals *totals; /* of all shares, as far as counted */
     bool counted;
-    void (*on_ask_info)(
-        struct responder_host *host); /* somebody wants the totals: are they fresh? */
+    void (*on_ask_info)(struct responder_host *host); /* the totals are wanted: are they fresh? */
     void (*on_event)(struct responder_host *host, const struct server_event *e);
     void (*on_gone)(struct responder_host *host); /* one of them is down and freed */
     struct responder *first;                      /* all of them */

@@ -83,7 +83,7 @@ static void run_count(uv_work_t *work) {
     struct server *s = (struct server *)((char *)work - offsetof(struct server, count_work));
 
     memset(&s->counted, 0, sizeof s->counted);
-    s->count_err = share_count(s->options.shares, &s->counted, &s->stop_counting);
+    s->count_err = shares_count(s->options.shares, &s->counted, &s->stop_counting);
 }
 
 static void on_counted(uv_work_t *work, int status) {

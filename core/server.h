@@ -41,7 +41,7 @@ struct server;
 int server_new(struct server **s, const struct server_options *o);
 uint16_t server_port(const struct server *s);
 void server_set_name(struct server *s, const char *name); /* after a rename by discovery */
-void server_close(
-    struct server *s); /* BYE to all; on_closed when everything is down, then it is gone */
+/* BYE to all; on_closed when everything is down, then it is gone. */
+void server_close(struct server *s);
 
 #endif

@@ -178,7 +178,7 @@ static int count_walk(struct walk *w, struct share_totals *t, atomic_bool *stop)
     return got;
 }
 
-int share_count(const struct shares *s, struct share_totals *t, atomic_bool *stop) {
+int shares_count(const struct shares *s, struct share_totals *t, atomic_bool *stop) {
     *t = (struct share_totals){0};
     for (unsigned i = 0; i < s->n; i++) {
         struct walk *w;

@@ -50,7 +50,7 @@ struct share_totals {
     struct walk_counts left_out;
 };
 /* Walks all shares. *stop (may be NULL) turned true ends it early with -ECANCELED. */
-int share_count(const struct shares *s, struct share_totals *t, atomic_bool *stop);
+int shares_count(const struct shares *s, struct share_totals *t, atomic_bool *stop);
 
 /* What of a file, folder or symlink goes on the wire; e->path is left as it is. */
 void share_entry(struct wire_entry *e, const struct stat *st);

@@ -191,7 +191,7 @@ static int begin_anew(struct store *s) {
     return rc;
 }
 
-/* A new manifest becomes current by two renames, the journal's first (store_merge.c). */
+/* A new manifest becomes current by two renames, the journal's first (store_manifest.c). */
 static int load_current(struct store *s) {
     int rc = load_manifest(s, "manifest");
     if (rc == ERR_FORMAT) {
@@ -223,7 +223,7 @@ static int load_journal(struct store *s) {
     return rc;
 }
 
-/* Without `data` there is nothing to keep: either nothing arrived yet, or it has become DEST/NAME. */
+/* Without `data` nothing has arrived yet, or it has become DEST/NAME: nothing is kept. */
 static int load_staging(struct store *s) {
     int data = exists(s->staging, "data"), target = exists(s->dest, s->name);
     if (data < 0 || target < 0)

@@ -6,13 +6,14 @@
  *       store_manifest_begin, _page ..., _end      unless the one that is here is the right one
  *       store_load          what is here: fills a plan with HAVE, CHECK, SUSPECT, ABSENT
  *       store_prepare       folders, file sizes, early ENOSPC check
- *       store_put           check and write one DATA frame          store_check   re-read chunks
+ *       store_put           check and write one DATA frame
+ *       store_check         re-read chunks in state CHECK           store_compare   SUSPECT ones
  *       store_commit        modes, mtimes, sync, links, rename, remove staging
  *     store_close           staging stays, unless it was committed
  *
  * Nothing appears under DEST/NAME before store_commit, which never replaces anything. All below
- * DEST goes through core/fs. Calls block; they run as jobs, one at a time, except store_put and
- * store_check: several of them may run at once, for different chunks.
+ * DEST goes through core/fs. Calls block; they run as jobs, one at a time, except store_put,
+ * store_check and store_compare: several of them may run at once, for different chunks.
  */
 #ifndef CORE_STORE_H
 #define CORE_STORE_H
@@ -49,20 +50,19 @@ const uint8_t *store_origin(const struct store *s); /* WIRE_KEY_LEN bytes: whose
 
 /* A new manifest arrives. _end checks it, carries slots over (same path, kind, size, mtime and
  * version: kept; a changed file: SUSPECT; removed entries are removed from staging) and makes it
- * current. A new origin makes every kept slot SUSPECT. -EINVAL if its id is not `id`: nothing has
- * changed, another one may be begun. After any other error only store_close may follow.
- * store_catalog() is another one after it. */
+ * current: store_catalog() is another one then. A new origin makes every kept slot SUSPECT.
+ * -EINVAL if its id is not `id`: nothing has changed, another one may be begun. After any other
+ * error only store_close may follow. */
 int store_manifest_begin(struct store *s);
 int store_manifest_page(struct store *s, const uint8_t *bytes, size_t len);
 int store_manifest_end(struct store *s, const uint8_t id[static WIRE_ID_LEN],
                        const uint8_t origin[static WIRE_KEY_LEN]);
 
-/* plan: initialised for the catalog's chunks. Sets HAVE, CHECK and SUSPECT; the others stay ABSENT.
- */
+/* plan: new, for the catalog's chunks. Sets HAVE, CHECK and SUSPECT; the others stay ABSENT. */
 int store_load(struct store *s, struct plan *plan);
 
-/* After store_load. ERR_NO_SPACE with *missing bytes, or the error of creating. A name that this file system refuses
- * (EILSEQ, EINVAL, ENAMETOOLONG, EEXIST) is skipped: see store_skipped. */
+/* After store_load. ERR_NO_SPACE with *missing bytes, or the error of creating. A name that this
+ * file system refuses (EILSEQ, EINVAL, ENAMETOOLONG, EEXIST) is skipped: see store_skipped. */
 int store_prepare(struct store *s, uint64_t *missing);
 
 /* One DATA frame that was decoded into m. results[i] for record i: 0 on disk; 1 skipped entry,
@@ -76,8 +76,7 @@ int store_check(struct store *s, uint64_t first, uint32_t n, bool *ok);
 
 /* SUSPECT chunks: same[i] says whether chunk first + i on disk has this digest at the source (all
  * zeros: it cannot say). Compares slots, and re-reads only what is not believed. Those that are not
- * the same are absent from then on. For chunks that are HAVE as well: did they change at the source?
- */
+ * the same are absent from then on. For HAVE ones as well: did they change at the source? */
 int store_compare(struct store *s, uint64_t first, uint32_t n, const uint8_t *digests, bool *same);
 
 /* Path below NAME of the entry that owns the chunk, for messages; static text if it cannot be
@@ -100,8 +99,8 @@ struct store_commit_options {
  * run reads everything again. */
 int store_commit(struct store *s, const struct store_commit_options *o);
 
-/* Called from store_prepare, _check, _commit's long loops now and then; if it returns true they end
- * with ERR_STOPPED. May be NULL. Runs on the calling thread. */
+/* Once *stop is true, the long loops (load, prepare, check, commit) end with ERR_STOPPED.
+ * stop must outlive the store. */
 void store_set_stop(struct store *s, atomic_bool *stop);
 
 #endif

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 struct walk_entry {
-    const char *path; /* below the root given to walk_init, NUL-terminated; good until walk_next */
+    const char *path; /* below the root given to walk_new, NUL-terminated; good until walk_next */
     const char *name; /* its last component, inside path */
     uint32_t parent;  /* number of its folder's entry, counted from 0 in the order yielded */
     struct stat st;   /* S_ISREG, S_ISDIR or S_ISLNK */

@@ -21,8 +21,7 @@ enum { BROWSE_SETTLE_MS = 1500 };
 
 struct browse;
 struct browse_handler {
-    /* New, or its addresses, port, name or version changed. p: a snapshot, good until it returns.
-     */
+    /* New, or its addresses, port, name or version changed. p: good until it returns. */
     void (*on_peer)(void *owner, const struct peer *p);
     /* Said goodbye, or does not resolve any more. p: only its name and id, as last reported. */
     void (*on_gone)(void *owner, const struct peer *p);

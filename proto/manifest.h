@@ -44,8 +44,8 @@ struct manifest_entry {
 };
 
 void manifest_header_put(uint8_t out[static MANIFEST_HEADER_LEN]);
-int manifest_header_check(
-    const uint8_t in[static MANIFEST_HEADER_LEN]); /* 0 or WIRE_ERR(PROTOCOL) */
+/* 0 or WIRE_ERR(PROTOCOL). */
+int manifest_header_check(const uint8_t in[static MANIFEST_HEADER_LEN]);
 
 /* Returns the bytes written, at most MANIFEST_ENTRY_MAX; out has room for that. Lengths of e are
  * within their limits. */

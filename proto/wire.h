@@ -34,7 +34,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Codes that travel in AUTHED, ERROR, BYE and DATA records. In the program they are WIRE_ERR(code). */
+/* Codes in AUTHED, ERROR, BYE and DATA records. In the program they are WIRE_ERR(code). */
 #define WIRE_CODE_MAP(X)                                                                           \
     X(OK, 0, "success")                                                                            \
     X(PROTOCOL, 1, "the peer broke the protocol")                                                  \

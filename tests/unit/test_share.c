@@ -161,16 +161,16 @@ static void counts_everything(void **state) {
     struct share_totals t;
     atomic_bool stop = true, go_on = false;
     add_both();
-    assert_int_equal(share_count(&shares, &t, &go_on), 0);
+    assert_int_equal(shares_count(&shares, &t, &go_on), 0);
     assert_int_equal(t.files, 4);
     assert_int_equal(t.bytes, 6 + 3 + 2 + 10);
     assert_int_equal(t.left_out.hidden, 2);
     assert_int_equal(t.left_out.special, 1);
     assert_int_equal(t.left_out.failed, 0);
-    assert_int_equal(share_count(&shares, &t, &stop), -ECANCELED);
+    assert_int_equal(shares_count(&shares, &t, &stop), -ECANCELED);
     shares.hidden = true;
     assert_int_equal(fs_unlink(s.fd, "film.mkv"), 0);
-    assert_int_equal(share_count(&shares, &t, NULL), 0);
+    assert_int_equal(shares_count(&shares, &t, NULL), 0);
     assert_int_equal(t.files, 5);
     assert_int_equal(t.left_out.failed, 1);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn_impl -- what the three files of conn share, and nobody else includes
+ * conn_internal -- what the files of conn share; nobody else includes it
  *
  *     conn.c        life: beginning, timers, end, and what owners call
  *     conn_io.c     the socket: reads to messages, queue to writes
  *     conn_talk.c   the conversation: what both roles say and hear
  */
-#ifndef CORE_CONN_IMPL_H
-#define CORE_CONN_IMPL_H
+#ifndef CORE_CONN_INTERNAL_H
+#define CORE_CONN_INTERNAL_H
 
 #include "core/addr.h"
 #include "core/blocks.h"
