@@ -38,10 +38,8 @@ static int say_farewell(struct conn *c, int why, const char *text) {
         m.type = WIRE_BYE; /* a matter of ours, which no code names */
     else if (why == UV_ETIMEDOUT)
         m.error.code = WIRE_TIMEOUT;
-    else if (why < WIRE_ERR(WIRE_OK) && why > WIRE_ERR(100))
-        m.error.code = (uint16_t)(WIRE_ERR(WIRE_OK) - why);
     else
-        m.error.code = WIRE_INTERNAL;
+        m.error.code = (uint16_t)(err_code(why) ? err_code(why) : WIRE_INTERNAL);
     m.error.text = (struct bytes){(const uint8_t *)text, strnlen(text, 255)};
     return conn_say(c, &m);
 }

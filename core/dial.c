@@ -97,7 +97,7 @@ static void finish(struct dial *d, int why, const char *text, struct conn *conn)
 static unsigned weight(int why) {
     if (why == ERR_KEY_OTHER)
         return 6;
-    if (why <= WIRE_ERR(WIRE_OK) && why > WIRE_ERR(100))
+    if (err_code(why))
         return 5; /* somebody who speaks our protocol told us */
     if (why == ERR_TLS || why == ERR_TLS_CUT || why == UV_EOF)
         return 4;

@@ -5,6 +5,8 @@
 
 #include <uv.h>
 
+enum { CODES = 100 }; /* WIRE_ERR has room for that many */
+
 const char *err_text(int err) {
     switch (err) {
 #define X(name, number, sentence)                                                                  \
@@ -13,12 +15,14 @@ const char *err_text(int err) {
         ERR_MAP(X)
 #undef X
     }
-    if (err <= WIRE_ERR(0) && err > -10100)
-        return wire_code_text((unsigned)(WIRE_ERR(0) - err));
-    return uv_strerror(err);
+    return err_code(err) ? wire_code_text(err_code(err)) : uv_strerror(err);
 }
 
 int err_of_code(unsigned code) {
-    enum { CODES = 100 }; /* WIRE_ERR has room for that many */
     return WIRE_ERR(code > WIRE_OK && code < CODES ? code : WIRE_INTERNAL);
+}
+
+unsigned err_code(int err) {
+    return err < WIRE_ERR(WIRE_OK) && err > WIRE_ERR(CODES) ? (unsigned)(WIRE_ERR(WIRE_OK) - err)
+                                                            : 0;
 }

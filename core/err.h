@@ -42,4 +42,7 @@ const char *err_text(int err);
  * error of ours. */
 int err_of_code(unsigned code);
 
+/* The code of an error of the protocol, for a peer; 0 for errors of other kinds. */
+unsigned err_code(int err);
+
 #endif

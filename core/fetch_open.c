@@ -149,16 +149,17 @@ static void page_done(struct fetch_job *job) {
     if (p->step == PAGE_STORE && job->err == STORE_FINISHED) {
         f->committed = true; /* by an earlier run, which ended before it could say so */
         fetch_end(f, 0, "%s", "");
-    } else if (job->err < 0 && p->step == PAGE_STORE)
+    } else if (job->err < 0 && p->step == PAGE_STORE) {
         end_without_store(f, job->err);
-    else if (job->err < 0 && job->err <= WIRE_ERR(WIRE_OK) && f->current->conn)
+    } else if (err_code(job->err) && f->current->conn) {
         conn_close(f->current->conn, job->err); /* a manifest that breaks the rules */
-    else if (job->err < 0)
+    } else if (job->err < 0) {
         end_without_store(f, job->err);
-    else if (p->step == PAGE_STORE && f->phase == FETCH_LISTING)
+    } else if (p->step == PAGE_STORE && f->phase == FETCH_LISTING) {
         fetch_relist(f);
-    else
+    } else {
         next_step(f);
+    }
     free(p);
 }
 

@@ -106,8 +106,8 @@ static int send_error(struct responder *r, uint16_t req, int err) {
     m.error.code = WIRE_IO;
     if (err == -ENOENT || err == -ENOTDIR || err == -ELOOP)
         m.error.code = WIRE_NOT_FOUND;
-    else if (err <= WIRE_ERR(WIRE_OK) && err >= WIRE_ERR(WIRE_INTERNAL))
-        m.error.code = (uint16_t)(WIRE_ERR(WIRE_OK) - err);
+    else if (err_code(err))
+        m.error.code = (uint16_t)err_code(err);
     return conn_send(r->conn, &m);
 }
 

@@ -101,6 +101,17 @@ def test_a_disk_that_is_too_small_from_the_start(cable):
     same(film, inside / "film")
 
 
+def test_a_disk_that_is_too_small_for_the_list_of_files(cable):
+    anna, bert = cable.hosts
+    (anna / "many").mkdir()
+    for i in range(40000):  # the list takes 1.6 MB
+        (anna / "many" / f"{i:07}").touch()
+    a = share(anna, "many")
+    disk, _ = bert.disk(1)
+    refused(bert.run("lanyard", "download", anna.address, a.port, "many", "-o", disk), 6, "full",
+            str(disk))
+
+
 def test_a_disk_that_fills_up_in_the_middle(cable):
     anna, bert = cable.hosts
     anna.limit("200mbit")
