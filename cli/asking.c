@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/asking.h"
 
+#include "cli/listing.h"
 #include "core/err.h"
 #include "proto/name.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -97,22 +97,4 @@ int asking_ambiguous(const struct asking *a, struct hits *candidates, const char
     listing_candidates(&a->survey, candidates);
     note("Say which one, as it stands under WHAT.");
     return CODE_AMBIGUOUS;
-}
-
-void address_text(const struct sockaddr_storage *addr, char out[static ADDRESS_LEN]) {
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
-    const struct sockaddr_in *in4 = (const struct sockaddr_in *)addr;
-    char ip[INET6_ADDRSTRLEN] = "?", scope[IF_NAMESIZE] = "";
-
-    if (addr->ss_family == AF_INET6) {
-        uv_ip6_name(in6, ip, sizeof ip);
-        if (in6->sin6_scope_id && !if_indextoname(in6->sin6_scope_id, scope))
-            snprintf(scope, sizeof scope, "%u", (unsigned)in6->sin6_scope_id);
-        snprintf(out, ADDRESS_LEN, "[%s%s%s]:%u", ip, scope[0] ? "%" : "", scope,
-                 ntohs(in6->sin6_port));
-    } else {
-        if (addr->ss_family == AF_INET)
-            uv_ip4_name(in4, ip, sizeof ip);
-        snprintf(out, ADDRESS_LEN, "%s:%u", ip, ntohs(in4->sin_port));
-    }
 }

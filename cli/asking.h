@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * asking -- what list-peers, list, find and download have in common: a client with a survey, the
- * options --peer and --wait, and the printing of rows
+ * asking -- what list-peers, list, find and download have in common: a client with a survey, and
+ * the options --peer and --wait
  */
 #ifndef CLI_ASKING_H
 #define CLI_ASKING_H
@@ -46,15 +46,5 @@ int asking_report(const struct asking *a, const struct survey_question *q, int e
 /* Complaints about a NAME, after asking_ask. */
 int asking_not_found(const struct asking *a, const char *name);
 int asking_ambiguous(const struct asking *a, struct hits *candidates, const char *name);
-
-/* "192.168.1.7:5000", "[fe80::1%eth0]:5000" */
-enum { ADDRESS_LEN = 80 };
-void address_text(const struct sockaddr_storage *addr, char out[static ADDRESS_LEN]);
-
-/* Prints rows, sorted, as PEER:PATH that can be typed again; as objects if json. *heading: print
- * one before the first row, then false. 0 or -ENOMEM. */
-int listing_print(const struct survey *r, struct hits *h, bool json, bool *heading);
-/* The same for people, on stderr. */
-void listing_candidates(const struct survey *r, struct hits *h);
 
 #endif

@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/doctor.h"
 #include "cli/host.h"
+#include "core/addr.h"
 #include "core/err.h"
 #include "proto/name.h"
 
@@ -39,11 +40,11 @@ static void check_key(struct doctor *d, struct app *app) {
 /* ---- peers ---- */
 
 static void check_peer(struct doctor *d, const struct survey_peer *p) {
-    char seen[4 * PEER_NAME_LEN + 1], addr[ADDRESS_LEN] = "no address";
+    char seen[4 * PEER_NAME_LEN + 1], addr[ADDR_TEXT_LEN] = "no address";
 
     name_show(p->seen_name, strlen(p->seen_name), seen, sizeof seen);
     if (p->to.n_addrs > 0)
-        address_text(&p->to.addrs[0], addr);
+        addr_show((const struct sockaddr *)&p->to.addrs[0], addr);
     if (p->state == SURVEY_ANSWERED && p->trust < 0)
         finding(&d->f, FINDING_BAD, "peer",
                 "%s at %s answers, but with another key than the one you know: see "

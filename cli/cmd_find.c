@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/asking.h"
 #include "cli/commands.h"
+#include "cli/listing.h"
 #include "core/err.h"
 #include "proto/name.h"
 

@@ -4,6 +4,7 @@
 #include "cli/json.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include "core/addr.h"
 #include "core/err.h"
 
 #include <errno.h>
@@ -38,12 +39,12 @@ static const char *trust_word(const struct survey_peer *p) {
 
 static json_t *addresses(const struct survey_peer *p) {
     json_t *list = json_array();
-    char text[ADDRESS_LEN];
+    char text[ADDR_TEXT_LEN];
 
     if (list)
         json_array_append_new(list, json_string(p->addr));
     for (unsigned i = 0; list && i < p->to.n_addrs; i++) {
-        address_text(&p->to.addrs[i], text);
+        addr_show((const struct sockaddr *)&p->to.addrs[i], text);
         if (strcmp(text, p->addr) != 0)
             json_array_append_new(list, json_string(text));
     }

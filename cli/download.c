@@ -4,6 +4,7 @@
 #include "cli/json.h"
 #include "cli/progress.h"
 #include "cli/text.h"
+#include "core/addr.h"
 #include "core/err.h"
 #include "proto/name.h"
 
@@ -30,12 +31,12 @@ struct download {
 
 /* The address that answered is tried first. */
 static void put_first(struct endpoint *to, const char *addr) {
-    char text[ADDRESS_LEN];
+    char text[ADDR_TEXT_LEN];
 
     for (unsigned i = 1; i < to->n_addrs; i++) {
         struct sockaddr_storage found = to->addrs[i];
 
-        address_text(&found, text);
+        addr_show((const struct sockaddr *)&found, text);
         if (strcmp(text, addr) != 0)
             continue;
         memmove(&to->addrs[1], &to->addrs[0], i * sizeof to->addrs[0]);

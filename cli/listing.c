@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The rows of `list` and `find`: fixed columns first, then PEER:PATH, which `download` takes. */
-#include "cli/asking.h"
+#include "cli/listing.h"
+
 #include "cli/json.h"
 #include "cli/text.h"
 
