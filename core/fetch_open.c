@@ -45,10 +45,6 @@ int fetch_on_opened(struct source *s, const struct msg *m) {
 
     if (m->req != s->open_req || s->open || s != f->current)
         return WIRE_ERR(WIRE_PROTOCOL);
-    if (m->opened.chunk_shift != WIRE_CHUNK_SHIFT)
-        return WIRE_ERR(WIRE_UNSUPPORTED);
-    if (m->opened.length > MANIFEST_LEN_MAX)
-        return WIRE_ERR(WIRE_LIMIT);
     s->open = true;
     memcpy(f->id, m->opened.id, WIRE_ID_LEN);
     memcpy(f->origin, conn_key(s->conn), WIRE_KEY_LEN);

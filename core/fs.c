@@ -122,6 +122,17 @@ int fs_open_dir(int root, const char *path) {
     return fd < 0 ? -errno : fd;
 }
 
+int fs_list_dir(int root, const char *path, DIR **d) {
+    int fd = fs_open_dir(root, path);
+    if (fd < 0)
+        return fd;
+    *d = fdopendir(fd);
+    if (*d)
+        return 0;
+    close(fd);
+    return -ENOMEM;
+}
+
 /* O_NONBLOCK: a FIFO must not hang us before we see what it is. */
 static int open_regular(int root, const char *path, int flags) {
     struct stat st;
@@ -244,14 +255,18 @@ int fs_chmod(int root, const char *path, mode_t mode) {
     return err ? err : place_close(&p, chmod_at(p.dir, p.name, mode));
 }
 
-int fs_set_mtime(int root, const char *path, int64_t mtime_ns) {
+struct timespec fs_timespec(int64_t ns) {
     const int64_t second = 1000000000;
-    int64_t s = mtime_ns / second, ns = mtime_ns % second;
-    if (ns < 0) { /* before 1970: the nanoseconds still count upwards */
-        s--;
-        ns += second;
+    struct timespec t = {.tv_sec = ns / second, .tv_nsec = ns % second};
+    if (t.tv_nsec < 0) { /* before 1970: the nanoseconds still count upwards */
+        t.tv_sec--;
+        t.tv_nsec += second;
     }
-    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = s, .tv_nsec = ns}};
+    return t;
+}
+
+int fs_set_mtime(int root, const char *path, int64_t mtime_ns) {
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, fs_timespec(mtime_ns)};
     struct place p;
     int err = place_open(&p, root, path);
     return err ? err : place_close(&p, utimensat(p.dir, p.name, times, AT_SYMLINK_NOFOLLOW));

@@ -12,6 +12,7 @@
 #ifndef CORE_FS_H
 #define CORE_FS_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -22,6 +23,8 @@ int fs_open_root(const char *path);
 
 /* A readable folder; "" is the root itself, opened anew. */
 int fs_open_dir(int root, const char *path);
+/* The same, for readdir(3). 0, and *d is the caller's. */
+int fs_list_dir(int root, const char *path, DIR **d);
 
 /* O_RDONLY | O_NONBLOCK; -EINVAL if it is not a regular file. Never waits for a FIFO's writer. */
 int fs_open_file(int root, const char *path);
@@ -38,6 +41,7 @@ int fs_unlink(int root, const char *path);
 int fs_rmdir(int root, const char *path); /* -ENOTEMPTY or -EEXIST if it is not empty */
 int fs_chmod(int root, const char *path, mode_t mode);          /* never through a symlink */
 int fs_set_mtime(int root, const char *path, int64_t mtime_ns); /* of a symlink itself */
+struct timespec fs_timespec(int64_t ns);                        /* as st_mtim has it */
 
 /* Removes path and all below it (core/fs_remove.c), whatever the modes of its folders. Stays
  * beneath root, never follows a symlink, crosses no mount (-EXDEV). Goes on after an error and

@@ -86,15 +86,11 @@ static int empty_and_remove(int dir, const char *name, DIR *d, const struct moun
 static int remove_dir(int dir, const char *name, const struct mount *mount, unsigned depth) {
     if (depth == DEPTH_MAX)
         return -ENAMETOOLONG;
-    int fd = fs_open_dir(dir, name);
-    if (fd < 0)
-        return fd;
-    DIR *d = fdopendir(fd);
-    if (!d) {
-        close(fd);
-        return -ENOMEM;
-    }
-    int err = empty_and_remove(dir, name, d, mount, depth);
+    DIR *d;
+    int err = fs_list_dir(dir, name, &d);
+    if (err)
+        return err;
+    err = empty_and_remove(dir, name, d, mount, depth);
     closedir(d);
     return err;
 }

@@ -61,12 +61,6 @@ static bool stands_in(const struct tree *t, uint32_t parent) {
     return !t->end && t->parent == parent;
 }
 
-/* Below 0: a comes first; 0: the same name. */
-static int order(const struct bytes *a, const struct bytes *b) {
-    int order = memcmp(a->at, b->at, a->len < b->len ? a->len : b->len);
-    return order ? order : (a->len > b->len) - (a->len < b->len);
-}
-
 static int match(struct merge *m) {
     struct pair p = {m->a->index, m->b->index};
     bool folder = m->a->is_dir && m->b->is_dir;
@@ -88,7 +82,7 @@ static int merge_folder(struct merge *m, struct pair p) {
     if (!rc)
         rc = skip_to(m->b, p.b);
     while (!rc && stands_in(m->a, p.a)) {
-        int first = stands_in(m->b, p.b) ? order(&m->a->name, &m->b->name) : -1;
+        int first = stands_in(m->b, p.b) ? manifest_name_order(m->a->name, m->b->name) : -1;
         if (first == 0)
             rc = match(m);
         else

@@ -172,13 +172,8 @@ int store_lenient(int err) {
 }
 
 static bool has_mtime(const struct stat *st, int64_t mtime_ns) {
-    const int64_t second = 1000000000;
-    int64_t s = mtime_ns / second, ns = mtime_ns % second;
-    if (ns < 0) {
-        s--;
-        ns += second;
-    }
-    return st->st_mtim.tv_sec == s && st->st_mtim.tv_nsec == ns;
+    struct timespec t = fs_timespec(mtime_ns);
+    return st->st_mtim.tv_sec == t.tv_sec && st->st_mtim.tv_nsec == t.tv_nsec;
 }
 
 int worker_settle(struct store *s, struct worker *w, const struct stat *st) {
@@ -206,14 +201,10 @@ int worker_name_exists(struct store *s, struct worker *w) {
     if (!s->folds)
         return 1;
     int dir = worker_dir(s, w);
-    int fd = dir < 0 ? dir : fs_open_dir(dir, "");
-    if (fd < 0)
-        return fd;
-    DIR *d = fdopendir(fd);
-    if (!d) {
-        close(fd);
-        return -ENOMEM;
-    }
+    DIR *d;
+    int rc = dir < 0 ? dir : fs_list_dir(dir, "", &d);
+    if (rc)
+        return rc;
     const struct dirent *e;
     while ((e = readdir(d)) && strcmp(e->d_name, w->name) != 0)
         ;

@@ -109,7 +109,7 @@ static int ask_manifest(struct upload *u, const struct msg *m) {
     uint64_t offset = m->manifest_get.offset;
     uint32_t count = m->manifest_get.length;
 
-    if (count == 0 || count > WIRE_PAGE_MAX || offset > length || count > length - offset)
+    if (offset > length || count > length - offset)
         return WIRE_ERR(WIRE_PROTOCOL);
     return push_ask(u, (struct ask){ASK_MANIFEST, m->req, count, offset});
 }
@@ -121,7 +121,7 @@ static int ask_digests(struct upload *u, const struct msg *m) {
 
     if (m->digest_get.kind != WIRE_DIGEST_XXH3)
         return WIRE_ERR(WIRE_UNSUPPORTED);
-    if (n == 0 || n > WIRE_DIGESTS_MAX || first >= n_chunks || n > n_chunks - first)
+    if (first >= n_chunks || n > n_chunks - first)
         return WIRE_ERR(WIRE_PROTOCOL);
     return push_ask(u, (struct ask){ASK_DIGESTS, m->req, n, first});
 }

@@ -251,19 +251,16 @@ static int read_names(struct walk *w) {
 /* 1: the next folder is open and its names are sorted; 0: there is none; below 0: an error. */
 static int next_folder(struct walk *w) {
     while (queue_pop(&w->queue, w->path, &w->dir_len, &w->entry)) {
-        int fd = fs_open_dir(w->root, w->path);
-        if (fd < 0) { /* it could be opened when it was yielded */
+        int err = fs_list_dir(w->root, w->path, &w->dir);
+        if (err == -ENOMEM)
+            return err;
+        if (err) { /* it could be opened when it was yielded */
             w->counts.failed++;
             continue;
         }
-        w->dir = fdopendir(fd);
-        if (!w->dir) {
-            close(fd);
-            return -ENOMEM;
-        }
         w->depth = depth_of(w->path);
         w->next = 0;
-        int err = read_names(w);
+        err = read_names(w);
         return err ? err : 1;
     }
     return 0;

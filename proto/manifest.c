@@ -80,6 +80,11 @@ uint64_t manifest_chunks(const struct manifest_entry *e) {
     return (e->size + WIRE_CHUNK_SIZE - 1) >> WIRE_CHUNK_SHIFT;
 }
 
+int manifest_name_order(struct bytes a, struct bytes b) {
+    int r = memcmp(a.at, b.at, a.len < b.len ? a.len : b.len);
+    return r != 0 ? r : (a.len > b.len) - (a.len < b.len);
+}
+
 void manifest_check_init(struct manifest_check *c) { *c = (struct manifest_check){0}; }
 
 void manifest_check_clear(struct manifest_check *c) {
@@ -108,11 +113,6 @@ static int make_room(struct manifest_check *c) {
     return 0;
 }
 
-static int compare(const uint8_t *a, size_t a_len, struct bytes b) {
-    int r = memcmp(a, b.at, a_len < b.len ? a_len : b.len);
-    return r != 0 ? r : (a_len > b.len) - (a_len < b.len);
-}
-
 /* Finds where e stands: below the folder of the last entry or below one behind it in the queue.
  * *passed: how many folders are done with it; *self: what e is as a folder. */
 static int find_place(const struct manifest_check *c, const struct manifest_entry *e,
@@ -127,7 +127,8 @@ static int find_place(const struct manifest_check *c, const struct manifest_entr
     if (at == c->tail || c->dirs[at].index != e->parent)
         return WIRE_ERR(WIRE_PROTOCOL);
     /* Entry 0 is nobody's sibling, though its parent is 0 as well. */
-    if (c->n > 1 && e->parent == c->parent && compare(c->last, c->last_len, e->name) >= 0)
+    const struct bytes last = {c->last, c->last_len};
+    if (c->n > 1 && e->parent == c->parent && manifest_name_order(last, e->name) >= 0)
         return WIRE_ERR(WIRE_PROTOCOL);
     const struct manifest_dir *dir = &c->dirs[at];
     size_t path_len = dir->path_len + (dir->depth > 0 ? 1 : 0) + e->name.len;

@@ -58,6 +58,9 @@ int manifest_entry_get(struct manifest_entry *e, const uint8_t *in, size_t len);
 
 uint64_t manifest_chunks(const struct manifest_entry *e);
 
+/* Below 0: a comes first in their folder; 0: they are equal. */
+int manifest_name_order(struct bytes a, struct bytes b);
+
 /* The rest of the check: feed it every entry in order. */
 struct manifest_dir { /* a folder whose children may still come */
     uint32_t index;
