@@ -10,7 +10,7 @@
 
 enum {
     POOL = 16,
-    DEADLINE_MS = 15000,
+    DEADLINE_MS = 60000,
     CHUNKS = 3,
     TAIL = 1000,
     FOLDERS = 20000, /* so many take a second to make */
