@@ -243,6 +243,57 @@ static void each_call_fails_when_resumed(void **arg) {
     each_call_fails(true);
 }
 
+/* --- another process between our open and our lock ------------------------------------------ */
+
+static void (*before_lock)(void);
+
+int __real_flock(int fd, int how);
+int __wrap_flock(int fd, int how);
+int __wrap_flock(int fd, int how) {
+    void (*act)(void) = before_lock;
+    before_lock = NULL;
+    if (act)
+        act();
+    return __real_flock(fd, how);
+}
+
+static void replace_journal(void) {
+    assert_int_equal(unlinkat(dest.fd, "d.lanyard-part/journal", 0), 0);
+    scratch_file(&dest, "d.lanyard-part/journal", "");
+}
+
+static void remove_journal(void) {
+    assert_int_equal(unlinkat(dest.fd, "d.lanyard-part/journal", 0), 0);
+}
+
+static void remove_staging(void) { assert_int_equal(fs_remove_tree(dest.fd, "d.lanyard-part"), 0); }
+
+static void replace_staging(void) {
+    remove_staging();
+    scratch_dir(&dest, "d.lanyard-part");
+}
+
+static void commit_elsewhere(void) {
+    remove_staging();
+    scratch_file(&dest, "d", "done");
+}
+
+/* What is locked is what has the name. */
+static void lock_races(void **arg) {
+    void (*const acts[])(void) = {replace_journal, remove_journal, remove_staging, replace_staging};
+    struct store *s, *other;
+    for (unsigned i = 0; i < 4; i++) {
+        before_lock = acts[i];
+        assert_int_equal(open_store(&s, &dest, "d"), 0);
+        assert_null(before_lock);
+        assert_int_equal(open_store(&other, &dest, "d"), ERR_HELD);
+        store_close(s);
+    }
+    before_lock = commit_elsewhere;
+    assert_int_equal(open_store(&s, &dest, "d"), ERR_EXISTS);
+    expect_only(&dest, "d");
+}
+
 /* --- sync ----------------------------------------------------------------------------------- */
 
 static void sync_fails(void **arg) {
@@ -369,9 +420,13 @@ static void no_memory_at_first(void **arg) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(each_call_fails_once), TEST(each_call_fails_when_resumed),
-        TEST(sync_fails),           TEST(not_enough_space),
-        TEST(disk_gets_full),       TEST(no_memory),
+        TEST(each_call_fails_once),
+        TEST(each_call_fails_when_resumed),
+        TEST(lock_races),
+        TEST(sync_fails),
+        TEST(not_enough_space),
+        TEST(disk_gets_full),
+        TEST(no_memory),
         TEST(no_memory_at_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -329,6 +329,32 @@ static void candidates_of_another_boot(void **arg) {
     finish();
 }
 
+/* What waits to be checked goes on waiting under the new manifest. */
+static void unchecked_goes_along(void **arg) {
+    static char path[128];
+    const struct item after[] = {
+        {.kind = WIRE_DIR, .name = "d"},
+        {.kind = WIRE_FILE, .name = "c", .size = 7, .seed = 2, .version = 2},
+    };
+    fill(before, 5);
+    scratch_file(&dest, "boot-id", "01234567-1234-1234-1234-123456789abc\n");
+    snprintf(path, sizeof path, "%s/boot-id", dest.path);
+    here_set_boot_id(path);
+    use(after, 2);
+    for (int run = 0; run < 3; run++) {
+        start();
+        expect_plan("c");
+        stop();
+    }
+    scratch_file(&dest, STAGING "data/c", "1234567");
+    start();
+    check_all();
+    expect_plan("-");
+    here_set_boot_id(NULL);
+    assert_int_equal(unlinkat(dest.fd, "boot-id", 0), 0);
+    finish();
+}
+
 /* --- any change, and a crash anywhere ------------------------------------------------------- */
 
 enum { NAMES = 5, ITEMS_MAX = 80 };
@@ -523,6 +549,7 @@ int main(void) {
         TEST(twice),
         TEST(crash_over_a_candidate),
         TEST(candidates_of_another_boot),
+        TEST(unchecked_goes_along),
         TEST(any_change),
         TEST(crash_at_each_step),
     };

@@ -263,12 +263,13 @@ static const struct item links[] = {
     {.kind = WIRE_SYMLINK, .name = "p", .parent = 6, .target = "../../n"},
     {.kind = WIRE_SYMLINK, .name = "q", .parent = 6, .target = ".././..//n"},
     {.kind = WIRE_SYMLINK, .name = "r", .parent = 6, .target = ".."},
+    {.kind = WIRE_SYMLINK, .name = "s", .parent = 6, .target = "r/.."},
 };
 
 static void links_that_leave(void **arg) {
-    commit_all(links, 14, false);
+    commit_all(links, 15, false);
     char want[256] = "";
-    for (const char *path = "a\0b\0c\0d\0e\0k/p\0k/q\0"; *path; path += strlen(path) + 1) {
+    for (const char *path = "a\0b\0c\0d\0e\0k/p\0k/q\0k/s\0"; *path; path += strlen(path) + 1) {
         size_t len = strlen(want);
         snprintf(want + len, sizeof want - len, "%s %d\n", path, ERR_LINK);
     }
@@ -278,7 +279,7 @@ static void links_that_leave(void **arg) {
 
 static void links_that_may_leave(void **arg) {
     char target[64] = {0};
-    commit_all(links, 14, true);
+    commit_all(links, 15, true);
     assert_string_equal(skipped, "");
     assert_int_equal(readlinkat(dest.fd, "d/c", target, sizeof target), 9);
     assert_string_equal(target, "x/../../y");
