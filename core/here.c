@@ -39,16 +39,20 @@ static bool read_boot_id(uint8_t out[static 16]) {
     return n == 32;
 }
 
-void here_read(struct here *h, int fd) {
+void here_read(struct here *h, int folder) {
     struct statx stx;
-    struct here now = {{0}, 0, 0};
+    struct here now = {.boot_id = {0}};
+    const unsigned wanted = STATX_INO | STATX_BTIME | STATX_MNT_ID | STATX_MNT_ID_UNIQUE;
     memset(h, 0, sizeof *h);
-    if (fs_is_remote(fd) || !read_boot_id(now.boot_id) ||
-        statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID | STATX_MNT_ID_UNIQUE, &stx) < 0)
+    if (fs_is_remote(folder) || !read_boot_id(now.boot_id) ||
+        statx(folder, "", AT_EMPTY_PATH, wanted, &stx) < 0)
         return;
     now.dev = (uint64_t)stx.stx_dev_major << 32 | stx.stx_dev_minor;
     if (stx.stx_mask & (STATX_MNT_ID | STATX_MNT_ID_UNIQUE)) /* none before Linux 5.8 */
         now.mnt_id = stx.stx_mnt_id;
+    now.ino = stx.stx_ino;
+    if (stx.stx_mask & STATX_BTIME) /* numbers of files are used again */
+        now.born_ns = (uint64_t)stx.stx_btime.tv_sec * 1000000000 + stx.stx_btime.tv_nsec;
     *h = now;
 }
 
@@ -56,7 +60,7 @@ bool here_same(const struct here *a, const struct here *b) {
     static const uint8_t unknown[16];
     return memcmp(a->boot_id, unknown, sizeof unknown) != 0 &&
            memcmp(a->boot_id, b->boot_id, sizeof a->boot_id) == 0 && a->mnt_id == b->mnt_id &&
-           a->dev == b->dev;
+           a->dev == b->dev && a->ino == b->ino && a->born_ns == b->born_ns;
 }
 
 /* umask(2) can only be read by setting it, which other threads notice; so that is the second way

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * here -- which boot, mount and device a file lies on; the umask
+ * here -- which boot, mount, device and folder we write in; the umask
  *
- * If all three are as they were in an earlier run, what that run wrote is still in the page cache,
- * and can be believed without reading it again. Blocking; any thread.
+ * If all are as they were in an earlier run, what that run wrote is still in the page cache, and
+ * can be believed without reading it again. Of a folder that was copied nobody knows whether its
+ * files are of one moment: it is another folder. Blocking; any thread.
  */
 #ifndef CORE_HERE_H
 #define CORE_HERE_H
@@ -15,10 +16,11 @@
 struct here {
     uint8_t boot_id[16]; /* all-zero: not known */
     uint64_t mnt_id, dev;
+    uint64_t ino, born_ns; /* of the folder; born_ns: 0 where the file system does not know */
 };
 
 /* All-zero where other machines can change the pages, or if something cannot be read. */
-void here_read(struct here *h, int fd);
+void here_read(struct here *h, int folder);
 bool here_same(const struct here *a, const struct here *b); /* false if not known */
 
 mode_t here_umask(void);

@@ -9,8 +9,8 @@
  *
  * A slot is written after its chunk's data; no order is forced and nothing synced while running.
  * After a crash each slot is absent, right, or provably wrong. (A digest that is really all-zero
- * counts as absent: the chunk is fetched again.) Same boot, mount and device: the page cache is the
- * one that was written through, slots can be believed. Blocking; slots of different chunks from any
+ * counts as absent: the chunk is fetched again.) Same boot, mount, device and folder: the page cache
+ * is the one that was written through, slots can be believed. Blocking; slots of different chunks from any
  * thread.
  */
 #ifndef CORE_JOURNAL_H

@@ -4,7 +4,7 @@
  *
  * A slot is written after its chunk, and cleared before its chunk is written again: so a slot is
  * right as long as the page cache is the one that both went through. If it is another one (a boot,
- * a mount, an error of the disk in between), every chunk is read again before it counts, and until
+ * a mount, a copy, an error of the disk in between), every chunk is read again before it counts, and until
  * the last one was, the journal goes on saying where it was written.
  */
 #include "core/store_internal.h"

@@ -34,6 +34,8 @@ static struct journal_header example(void) {
     fill(h.here.boot_id, sizeof h.here.boot_id, 0xc0);
     h.here.mnt_id = 0x0102030405060708;
     h.here.dev = 0xfe00000001;
+    h.here.ino = 0x1122334455667788;
+    h.here.born_ns = 0x17a1b2c3d4e5f607;
     strcpy(h.path, "Music/\xc3\xa4 b.flac");
     return h;
 }

@@ -228,6 +228,33 @@ static void written_instead_of_checked(void **arg) {
     finish();
 }
 
+/* A copy may have been made while the download ran: slots of a later moment than the data. */
+static void copied_folder(void **arg) {
+    const char *const names[] = {"journal", "manifest", "data"};
+    bool ok[2];
+    first_run();
+    spoil(STAGING "data/big", (off_t)MIB);
+    int from = openat(dest.fd, STAGING, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(mkdirat(dest.fd, "copy", 0700), 0);
+    int to = openat(dest.fd, "copy", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(renameat(from, names[i], to, names[i]), 0);
+    close(from);
+    close(to);
+    assert_int_equal(unlinkat(dest.fd, STAGING, AT_REMOVEDIR), 0);
+    assert_int_equal(renameat(dest.fd, "copy", dest.fd, STAGING), 0);
+    start();
+    expect_plan("-c-cc-");
+    assert_int_equal(store_check(store, 1, 1, ok), 0);
+    assert_false(ok[0]);
+    assert_int_equal(store_check(store, 3, 2, ok), 0);
+    assert_true(ok[0] && ok[1]);
+    stop();
+    start();
+    expect_plan("---hh-");
+    finish();
+}
+
 static void unknown_boot(void **arg) {
     here_set_boot_id("/nonexistent");
     first_run();
@@ -516,6 +543,7 @@ int main(void) {
         TEST(another_boot),
         TEST(arrives_before_checked),
         TEST(written_instead_of_checked),
+        TEST(copied_folder),
         TEST(unknown_boot),
         TEST(disk_had_an_error),
         TEST(error_while_checking),
