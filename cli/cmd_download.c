@@ -23,7 +23,7 @@ static const struct usage usage = {
         "WHAT is a NAME, or PEER:PATH. A NAME is a path SHARE/dir/file, a share's name, or the "
         "name\n"
         "of a file or folder anywhere in a peer's shares. If several peers have the same file, it\n"
-        "is taken from all of them. PEER is a name as `list-peers` shows it, NAME#ID when two "
+        "comes from one of them; the others step in when it goes away. PEER is a name as `list-peers` shows it, NAME#ID when two "
         "bear\n"
         "it, or HOST[:PORT]. With HOST and PORT as separate words nobody needs to be discovered.\n"
         "A NAME with a colon in it is tried if no peer is called like what stands before the "
