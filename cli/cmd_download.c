@@ -20,14 +20,12 @@ static const struct usage usage = {
     .args = "WHAT...\nHOST PORT NAME",
     .summary = "Get files and folders by name; run it again to resume",
     .details =
-        "WHAT is a NAME, or PEER:PATH. A NAME is a path SHARE/dir/file, a share's name, or the "
-        "name\n"
-        "of a file or folder anywhere in a peer's shares. If several peers have the same file, it\n"
-        "comes from one of them; the others step in when it goes away. PEER is a name as `list-peers` shows it, NAME#ID when two "
-        "bear\n"
-        "it, or HOST[:PORT]. With HOST and PORT as separate words nobody needs to be discovered.\n"
-        "A NAME with a colon in it is tried if no peer is called like what stands before the "
-        "colon.\n"
+        "WHAT is a NAME, or PEER:PATH. A NAME is a path SHARE/dir/file, a share's name, or the\n"
+        "name of a file or folder anywhere in a peer's shares. If several peers have the same\n"
+        "file, it comes from one of them, and the others step in when that one goes away. PEER\n"
+        "is a name as `list-peers` shows it, NAME#ID when two bear it, or HOST[:PORT]. With HOST\n"
+        "and PORT as separate words nobody needs to be discovered. A NAME with a colon in it is\n"
+        "tried if no peer is called like what stands before the colon.\n"
         "\n"
         "What has arrived is kept in NAME.lanyard-part; the final paths are printed.\n",
 };

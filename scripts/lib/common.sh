@@ -26,13 +26,7 @@ can_build() {
 }
 
 as_root() {
-    if [ "$(id -u)" -eq 0 ]; then
-        "$@"
-    elif command -v sudo >/dev/null; then
-        sudo "$@"
-    else
-        fail "Packages are missing and this user may not install them (no sudo). As root: $*"
-    fi
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
 # On systems without apt-get: says what to install, and ends.
@@ -65,6 +59,8 @@ install_packages() {
             missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
+    [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null ||
+        fail "Packages are missing, and this user has no sudo. As root: apt-get install ${missing[*]}"
     echo "installing: ${missing[*]}"
     [ -e $policy ] || as_root sh -c "printf '#!/bin/sh\nexit 101\n' > $policy
         chmod 755 $policy; echo lanyard > $policy.lanyard"
