@@ -157,8 +157,8 @@ static void names_are_utf8_of_one_label(void **state) {
     static const char *const good[] = {
         "a",
         "anna's laptop",
-        "b\xc3\xbc"
-        "ro",
+        ("b\xc3\xbc"
+         "ro"),
         "\xe2\x82\xac",
         "\xf0\x9f\x8d\xb0",
         "\xf4\x8f\xbf\xbf",
