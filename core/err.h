@@ -26,7 +26,8 @@
     X(ERR_STOPPED, -10113, "stopped")                                                              \
     X(ERR_FORMAT, -10114, "a file of ours is malformed")                                           \
     X(ERR_DEPTH, -10115, "too deep or too long a path")                                            \
-    X(ERR_LINK, -10116, "the symlink leads out of what was downloaded")
+    X(ERR_LINK, -10116, "the symlink leads out of what was downloaded")                            \
+    X(ERR_STAGING, -10117, "names that end in .lanyard-part are for downloads on their way")
 
 enum err {
 #define X(name, number, sentence) name = number,

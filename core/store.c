@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -27,8 +28,14 @@ void (*store_step_hook)(const char *name);
 
 /* --- names --------------------------------------------------------------------------- */
 
+static const char suffix[] = ".lanyard-part";
+
+bool store_is_staging(const char *name) {
+    size_t len = strlen(name), cut = strlen(suffix);
+    return len >= cut && strcasecmp(name + len - cut, suffix) == 0; /* FAT knows no case */
+}
+
 static void name_staging(const char *name, char out[static NAME_MAX_LEN + 1]) {
-    static const char suffix[] = ".lanyard-part";
     size_t len = strlen(name), room = NAME_MAX_LEN - strlen(suffix);
     if (len <= room) {
         snprintf(out, NAME_MAX_LEN + 1, "%s%s", name, suffix);
@@ -246,6 +253,8 @@ int store_open(struct store **out, const struct store_target *t) {
     *out = NULL;
     if (!name_ok(t->name, strlen(t->name)))
         return -EINVAL;
+    if (store_is_staging(t->name))
+        return ERR_STAGING;
     struct store *s = calloc(1, sizeof *s);
     if (!s)
         return -ENOMEM;

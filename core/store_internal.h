@@ -73,7 +73,10 @@ int store_error(struct store *s, int err);
 int store_set_flags(struct store *s, unsigned set, unsigned clear); /* in the journal, on disk */
 int store_adopt(struct store *s, struct catalog *c); /* c is the manifest now; frees the old one */
 int store_remove_staging(struct store *s);           /* the journal goes last */
-int store_lock(int fd);                              /* flock; ERR_HELD */
+/* The name of a folder like ours: taken from a peer, it could hold a download that the peer has
+ * prepared, its bytes under another one's journal. */
+bool store_is_staging(const char *name);
+int store_lock(int fd); /* flock; ERR_HELD */
 
 static inline bool store_stopped(const struct store *s) { return s->stop && *s->stop; }
 

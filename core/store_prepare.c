@@ -57,6 +57,8 @@ static int make_folder(struct store *s, struct worker *w) {
     int dir = worker_dir(s, w);
     if (dir < 0)
         return dir;
+    if (store_is_staging(w->name))
+        return ERR_STAGING;
     int rc = fs_mkdir(dir, w->name, works ? e->mode & 0777 : 0700);
     if (rc == -EEXIST)
         return is_ours(s, w, true);
@@ -154,7 +156,7 @@ static int prepare_entry(struct store *s, struct worker *w, uint32_t index) {
         return 0;
     }
     rc = make_entry(s, w);
-    if (!store_is_refused(rc))
+    if (!store_is_refused(rc) && rc != ERR_STAGING)
         return rc;
     store_skip(s, index, rc);
     return 0;

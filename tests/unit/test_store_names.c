@@ -112,6 +112,26 @@ static void expect_names(const char *want) {
     assert_int_equal(system(command), 0);
 }
 
+/* --- names of ours ----------------------------------------------------------------------------- */
+
+/* Somebody could prepare a staging folder, with bytes of his under the journal of another peer's
+ * download, and have it brought where that peer's file is asked for next. */
+static void staging_folders_are_not_taken(void **arg) {
+    static const struct item music[] = {
+        {.kind = WIRE_DIR, .name = "d"},
+        {.kind = WIRE_FILE, .name = "a.lanyard-part", .size = 5, .seed = 1},
+        {.kind = WIRE_DIR, .name = "song.lanyard-part"},
+        {.kind = WIRE_FILE, .parent = 2, .name = "data", .size = 5, .seed = 2},
+        {.kind = WIRE_FILE, .parent = 2, .name = "journal", .size = 4096, .seed = 3},
+    };
+    commit_all(music, 5, false);
+    expect_names("a.lanyard-part");
+    assert_non_null(strstr(skipped, "song.lanyard-part"));
+    stop();
+    assert_int_equal(open_store(&store, &dest, "song.lanyard-part"), ERR_STAGING);
+    assert_false(scratch_has(&dest, "song.lanyard-part.lanyard-part"));
+}
+
 /* --- refused names -------------------------------------------------------------------------- */
 
 static const struct item tree[] = {
@@ -306,7 +326,7 @@ int main(void) {
         TEST(two_names_for_one), TEST(two_names_resumed),
         TEST(left_out),          TEST(all_left_out),
         TEST(links_that_leave),  TEST(links_that_may_leave),
-        TEST(a_link_alone),
+        TEST(a_link_alone),      TEST(staging_folders_are_not_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
