@@ -42,6 +42,24 @@ int fetch_job_start(struct fetch *f, struct fetch_job *job) {
     return err;
 }
 
+int kept_take(struct kept *k, struct conn *c, const uint8_t **at, size_t len) {
+    k->frame = conn_take(c);
+    if (k->frame)
+        return 0;
+    k->copy = malloc(len);
+    if (!k->copy)
+        return -ENOMEM;
+    memcpy(k->copy, *at, len);
+    *at = k->copy;
+    return 0;
+}
+
+void kept_clear(struct kept *k, struct pool *pool) {
+    pool_put(pool, k->frame);
+    free(k->copy);
+    *k = (struct kept){0};
+}
+
 /* ---- the end ---- */
 
 static bool to_run_again(const struct fetch *f) {

@@ -125,6 +125,16 @@ struct fetch_job {
 /* Starts a job that the caller allocated; done() frees it. On failure it is the caller's still. */
 int fetch_job_start(struct fetch *f, struct fetch_job *job);
 
+/* Bytes of a message that a job needs after on_message: in the pool's buffer, or copied if the
+ * message was small. */
+struct kept {
+    uint8_t *frame, *copy; /* one of them, or none */
+};
+
+/* Keeps `len` bytes of the message that on_message is about; *at: where, it may change. 0, -ENOMEM. */
+int kept_take(struct kept *k, struct conn *c, const uint8_t **at, size_t len);
+void kept_clear(struct kept *k, struct pool *pool);
+
 /* Ends the fetch: 0 or 1 committed, below 0 not. The first call counts. Makes result.text. */
 void fetch_end(struct fetch *f, int why, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -68,8 +68,8 @@ struct page_job {
     struct fetch_job job; /* first: the job is the page_job */
     enum { PAGE_STORE, PAGE_BEGIN, PAGE_NEXT } step;
     struct store *store;
-    uint8_t *frame, *copy;
     struct bytes page;
+    struct kept kept; /* where the page lies */
 };
 
 static void run_page(struct fetch_job *job) {
@@ -139,8 +139,7 @@ static void page_done(struct fetch_job *job) {
         f->store = p->store;
         store_set_stop(f->store, &f->stop);
     }
-    pool_put(f->env->pool, p->frame);
-    free(p->copy);
+    kept_clear(&p->kept, f->env->pool);
     fetch_progress(f);
     if (p->step == PAGE_STORE && job->err == STORE_FINISHED) {
         f->committed = true; /* by an earlier run, which ended before it could say so */
@@ -167,8 +166,7 @@ static int start_page(struct fetch *f, struct page_job *p) {
     p->job.done = page_done;
     err = fetch_job_start(f, &p->job);
     if (err < 0) {
-        pool_put(f->env->pool, p->frame);
-        free(p->copy);
+        kept_clear(&p->kept, f->env->pool);
         free(p);
     }
     return err;
@@ -205,15 +203,9 @@ int fetch_on_manifest(struct source *s, const struct msg *m) {
         return -ENOMEM;
     p->step = PAGE_NEXT;
     p->page = m->manifest.page;
-    p->frame = conn_take(s->conn);
-    if (!p->frame) {
-        p->copy = malloc(p->page.len);
-        if (!p->copy) {
-            free(p);
-            return -ENOMEM;
-        }
-        memcpy(p->copy, p->page.at, p->page.len);
-        p->page.at = p->copy;
+    if (kept_take(&p->kept, s->conn, &p->page.at, p->page.len) < 0) {
+        free(p);
+        return -ENOMEM;
     }
     f->manifest_got += p->page.len;
     return start_page(f, p);

@@ -39,9 +39,8 @@ void fetch_end_with_disk_error(struct fetch *f, int err) {
 struct put_job {
     struct fetch_job job; /* first: the job is the put_job */
     struct source *source;
-    uint8_t *frame; /* of the pool, or NULL */
-    uint8_t *copy;  /* of the heap, or NULL */
     struct msg m;
+    struct kept kept; /* where its records and data lie */
     int results[WIRE_RECORDS_MAX];
 };
 
@@ -106,8 +105,7 @@ static void on_record(struct source *s, const struct wire_record *r, int result)
 }
 
 static void free_put(struct put_job *put) {
-    pool_put(put->job.f->env->pool, put->frame);
-    free(put->copy);
+    kept_clear(&put->kept, put->job.f->env->pool);
     free(put);
 }
 
@@ -131,22 +129,15 @@ static void put_done(struct fetch_job *job) {
     fetch_pump(f);
 }
 
-/* Keeps the frame beyond on_message: the pool buffer itself, or a copy of a small frame. */
-static int keep_frame(struct put_job *put, struct conn *c, const struct msg *m) {
-    size_t records_len = m->data.records.len, data_len = m->data.data.len;
+/* The records lie before their data, in a frame and in a copy of it. */
+static int keep_records(struct put_job *put, struct conn *c, const struct msg *m) {
+    struct bytes *records = &put->m.data.records, *data = &put->m.data.data;
+    int err;
 
     put->m = *m;
-    put->frame = conn_take(c);
-    if (put->frame)
-        return 0;
-    put->copy = malloc(records_len + data_len);
-    if (!put->copy)
-        return -ENOMEM;
-    memcpy(put->copy, m->data.records.at, records_len);
-    memcpy(put->copy + records_len, m->data.data.at, data_len);
-    put->m.data.records.at = put->copy;
-    put->m.data.data.at = put->copy + records_len;
-    return 0;
+    err = kept_take(&put->kept, c, &records->at, records->len + data->len);
+    data->at = records->at + records->len;
+    return err;
 }
 
 /* Every record must answer a chunk that this source was asked for, once. */
@@ -187,7 +178,7 @@ int fetch_on_data(struct source *s, const struct msg *m) {
     put->source = s;
     err = account(s, m);
     if (err == 0)
-        err = keep_frame(put, s->conn, m);
+        err = keep_records(put, s->conn, m);
     if (err == 0)
         err = fetch_job_start(f, &put->job);
     if (err < 0) {

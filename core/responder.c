@@ -103,11 +103,7 @@ static void close_upload(struct responder *r) {
 static int send_error(struct responder *r, uint16_t req, int err) {
     struct msg m = {.type = WIRE_ERROR, .req = req};
 
-    m.error.code = WIRE_IO;
-    if (err == -ENOENT || err == -ENOTDIR || err == -ELOOP)
-        m.error.code = WIRE_NOT_FOUND;
-    else if (err_code(err))
-        m.error.code = (uint16_t)err_code(err);
+    m.error.code = (uint16_t)(err_code(err) ? err_code(err) : WIRE_IO);
     return conn_send(r->conn, &m);
 }
 
