@@ -16,13 +16,13 @@ struct asking_options {
     bool json;
 };
 
-#define OPT_ASKING(o)                                                                              \
-    {                                                                                              \
-        "peer",        0,                                                                          \
-        "HOST[:PORT]", "ask only this peer, without discovery; may be repeated",                   \
-        OPT_TEXTS,     &(o)->peers},                                                               \
-        {"wait", 'w', "S", "look for peers no longer than S seconds", OPT_SECONDS, &(o)->wait_ms}, \
-        OPT_COMMON(&(o)->json)
+/* clang-format off */
+#define OPT_ASKING(o) \
+    {"peer", 0, "HOST[:PORT]", "ask only this peer, without discovery; may be repeated", \
+     OPT_TEXTS, &(o)->peers}, \
+    {"wait", 'w', "S", "look for peers no longer than S seconds", OPT_SECONDS, &(o)->wait_ms}, \
+    OPT_COMMON(&(o)->json)
+/* clang-format on */
 
 enum { ASKING_BUFFERS = 8 }; /* of frames, where only rows arrive */
 

@@ -42,11 +42,12 @@ struct opt_texts {
     unsigned n;
 };
 
-#define OPT_COMMON(json_target)                                                                    \
-    {"json", 0, NULL, "one JSON object a line on stdout", OPT_FLAG, json_target},                  \
-        {"verbose", 'v', NULL, "tell more on stderr; twice: every message", OPT_VERBOSE, NULL}, {  \
-        "help", 'h', NULL, "this help", OPT_HELP, NULL                                             \
-    }
+/* clang-format off */
+#define OPT_COMMON(json_target) \
+    {"json", 0, NULL, "one JSON object a line on stdout", OPT_FLAG, json_target}, \
+    {"verbose", 'v', NULL, "tell more on stderr; twice: every message", OPT_VERBOSE, NULL}, \
+    {"help", 'h', NULL, "this help", OPT_HELP, NULL}
+/* clang-format on */
 
 /* What a command says about itself. */
 struct usage {

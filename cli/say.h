@@ -24,11 +24,12 @@ enum exit_code {
 /* What the exit code of an error is, when nothing more is known about it. */
 enum exit_code code_of(int err);
 
-/* "lanyard: ..." on stderr, and the code back. say_last: the sentence of the last failure. */
+/* On stderr: "lanyard: ..."; "lanyard: warning: ..."; the words as they are. fail returns the code;
+ * say_last: its last sentence. */
 int fail(enum exit_code code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *say_last(void);
-void warn(const char *format, ...) __attribute__((format(printf, 1, 2))); /* "lanyard: warning: */
-void note(const char *format, ...) __attribute__((format(printf, 1, 2))); /* as it is */
+void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 void say_progress(const char *line);
 void say_progress_end(void); /* removes the line */

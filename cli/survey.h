@@ -21,8 +21,7 @@ enum {
     SURVEY_PEERS_MAX = 1024,
     SURVEY_AT_ONCE = 32, /* queries under way */
     SURVEY_WAIT_MS = 5000,
-    SURVEY_PATIENCE_MS =
-        3000, /* a peer that starts now is visible after 2 s: do not give up earlier */
+    SURVEY_PATIENCE_MS = 3000, /* a peer that starts now is visible after 2 s */
     SURVEY_PEER_MS = 3000,
     SURVEY_ANSWER_MS = 60000, /* to search a large, slow disk */
 };

@@ -131,7 +131,7 @@ struct kept {
     uint8_t *frame, *copy; /* one of them, or none */
 };
 
-/* Keeps `len` bytes of the message that on_message is about; *at: where, it may change. 0, -ENOMEM. */
+/* Keeps `len` bytes from *at on, of the message of this on_message. *at may move. 0, -ENOMEM. */
 int kept_take(struct kept *k, struct conn *c, const uint8_t **at, size_t len);
 void kept_clear(struct kept *k, struct pool *pool);
 

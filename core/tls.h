@@ -53,8 +53,8 @@ int tls_close(struct tls *t); /* queues close_notify. 0, ERR_TLS, -ENOMEM */
 int tls_out(struct tls *t, bool all, const uint8_t **data, size_t *len);
 void tls_out_done(struct tls *t);
 
-/* Gives back all that is the context's: the socket is gone. Only tls_peer_key, tls_error and tls_free
- * may follow, and the context may go before them. Takes NULL. */
+/* Gives back all that is the context's: the socket is gone. Only tls_peer_key, tls_error and
+ * tls_free may follow, and the context may go before them. Takes NULL. */
 void tls_give_back(struct tls *t);
 /* Frees the blocks that are kept for the next output: when the connection is idle. */
 void tls_trim(struct tls *t);

@@ -94,16 +94,12 @@ static void daemon_close(struct backend *b) {
 static void on_browse(AvahiServiceBrowser *browser, AvahiIfIndex interface, AvahiProtocol protocol,
                       AvahiBrowserEvent event, const char *name, const char *type,
                       const char *domain, AvahiLookupResultFlags flags, void *userdata) {
-    struct browser *w = userdata;
-    struct sighting s = {.interface = interface, .protocol = protocol, .name = name};
-
-    if (event == AVAHI_BROWSER_FAILURE)
-        w->on_failure(w);
-    if (event != AVAHI_BROWSER_NEW && event != AVAHI_BROWSER_REMOVE)
-        return;
-    s.here = event == AVAHI_BROWSER_NEW;
-    s.local = flags & (AVAHI_LOOKUP_RESULT_LOCAL | AVAHI_LOOKUP_RESULT_OUR_OWN);
-    w->on_service(w, &s);
+    browser_heard(userdata, event,
+                  (struct sighting){
+                      .interface = interface,
+                      .protocol = protocol,
+                      .name = name,
+                      .local = flags & (AVAHI_LOOKUP_RESULT_LOCAL | AVAHI_LOOKUP_RESULT_OUR_OWN)});
 }
 
 static int daemon_browse(struct backend *b, struct browser *w) {

@@ -160,16 +160,11 @@ static void embedded_close(struct backend *b) {
 static void on_browse(AvahiSServiceBrowser *browser, AvahiIfIndex interface, AvahiProtocol protocol,
                       AvahiBrowserEvent event, const char *name, const char *type,
                       const char *domain, AvahiLookupResultFlags flags, void *userdata) {
-    struct browser *w = userdata;
-    struct sighting s = {.interface = interface, .protocol = protocol, .name = name};
-
-    if (event == AVAHI_BROWSER_FAILURE)
-        w->on_failure(w);
-    if (event != AVAHI_BROWSER_NEW && event != AVAHI_BROWSER_REMOVE)
-        return;
-    s.here = event == AVAHI_BROWSER_NEW;
-    s.local = flags & AVAHI_LOOKUP_RESULT_LOCAL;
-    w->on_service(w, &s);
+    browser_heard(userdata, event,
+                  (struct sighting){.interface = interface,
+                                    .protocol = protocol,
+                                    .name = name,
+                                    .local = flags & AVAHI_LOOKUP_RESULT_LOCAL});
 }
 
 static int embedded_browse(struct backend *b, struct browser *w) {

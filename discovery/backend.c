@@ -14,6 +14,14 @@ enum {
     RETRY_SLOW_MS = 10000 /* the same while our own responder does its work */
 };
 
+void browser_heard(struct browser *w, AvahiBrowserEvent event, struct sighting s) {
+    s.here = event == AVAHI_BROWSER_NEW;
+    if (event == AVAHI_BROWSER_FAILURE)
+        w->on_failure(w);
+    else if (event == AVAHI_BROWSER_NEW || event == AVAHI_BROWSER_REMOVE)
+        w->on_service(w, &s);
+}
+
 void choice_init(struct choice *c, int64_t now_ms) {
     memset(c, 0, sizeof(*c));
     c->retry_ms = now_ms;

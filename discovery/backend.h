@@ -84,6 +84,9 @@ struct backend_ops {
 
 extern const struct backend_ops avahi_daemon, avahi_embedded;
 
+/* For both: tells w what Avahi's browser said. s: but for `here`. */
+void browser_heard(struct browser *w, AvahiBrowserEvent event, struct sighting s);
+
 /* Which of the two is in use: the daemon whenever it answers; our own when there is no D-Bus or no
  * daemon, or a daemon that was there stays away. Never our own beside a daemon. */
 struct choice {

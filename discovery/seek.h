@@ -2,9 +2,9 @@
 /*
  * seek -- the part of browse that runs on the mdns thread: find services, resolve each
  *
- *     NEW -> WANTED -> RESOLVING -> ANSWERED -> WATCHED -> KNOWN       refresh: all -> WANTED
- *                          |        (more addresses)  (others need the resolver)
- *                          +-> FAILED                     goodbye: all -> GONE
+ *     WANTED -> RESOLVING -> ANSWERED -> WATCHED -> KNOWN          refresh: all -> WANTED
+ *                   |        (more addresses)   (others need the resolver)
+ *                   +-> FAILED                                     goodbye: all -> GONE
  *
  * One resolver per (interface, protocol, name), at most SEEK_RESOLVERS at once. An open one hears
  * of a new port or address at once, and asks the network every 96 s; what has none is asked anew

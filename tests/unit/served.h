@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * served -- a share in a scratch folder, its selection and a reader: where tests of selections start
+ * served -- a share in a scratch folder, its selection and a reader, for tests of selections
  *
  * setup() and teardown() for each test; expect_ calls fail the test. Each program has its own copy.
  */
