@@ -26,8 +26,7 @@ struct server {
     bool refusing, refuse_again;
     struct server_options options;
     struct pool pool;
-    struct conn_env env;
-    uint16_t port;
+    struct conn_env env; /* its port is where we listen */
 
     uv_work_t count_work;
     bool counting;
@@ -201,7 +200,8 @@ static int listen_on(struct server *s, uint16_t port) {
         drop_listener(s);
         return err;
     }
-    s->port = ntohs(((struct sockaddr_in6 *)&bound)->sin6_port); /* same place in sockaddr_in */
+    /* the port has the same place in sockaddr_in */
+    s->env.port = ntohs(((struct sockaddr_in6 *)&bound)->sin6_port);
     s->listening = true;
     return 0;
 }
@@ -246,12 +246,11 @@ int server_new(struct server **out, const struct server_options *o) {
         free_server(s);
         return err;
     }
-    s->env.port = s->port;
     start_count(s);
     *out = s;
     return 0;
 }
 
-uint16_t server_port(const struct server *s) { return s->port; }
+uint16_t server_port(const struct server *s) { return s->env.port; }
 
 void server_set_name(struct server *s, const char *name) { conn_env_set_name(&s->env, name); }
