@@ -3,6 +3,7 @@
 
 #include "cli/asking.h"
 #include "cli/commands.h"
+#include "proto/name.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +15,19 @@ struct finding {
     const char *prefix; /* what stands before the names of rows */
 };
 
+/* Names of peers go into the command line as they are: one that is shown in another form there, or
+ * would be read as an option, is not offered. */
+static bool can_be_typed(const char *text) {
+    char shown[4 * WHAT_PATH_MAX];
+
+    name_show(text, strlen(text), shown, sizeof shown);
+    return strcmp(shown, text) == 0 && text[0] != '-';
+}
+
 /* Takes `text` if it begins with the word. */
 static void offer(const struct finding *f, const char *text) {
-    if (f->c->n < COMPLETE_MAX && strncmp(text, f->word, strlen(f->word)) == 0) {
+    if (f->c->n < COMPLETE_MAX && can_be_typed(text) &&
+        strncmp(text, f->word, strlen(f->word)) == 0) {
         f->c->all[f->c->n] = strdup(text);
         f->c->n += f->c->all[f->c->n] != NULL;
     }

@@ -67,6 +67,7 @@ int fetch_on_opened(struct source *s, const struct msg *m) {
 struct page_job {
     struct fetch_job job; /* first: the job is the page_job */
     enum { PAGE_STORE, PAGE_BEGIN, PAGE_NEXT } step;
+    struct source *source; /* whose manifest it is */
     struct store *store;
     struct bytes page;
     struct kept kept; /* where the page lies */
@@ -75,7 +76,7 @@ struct page_job {
 static void run_page(struct fetch_job *job) {
     struct page_job *p = (struct page_job *)job;
     struct fetch *f = job->f;
-    struct store_target target = {.dir = f->dir, .name = f->name, .path = f->current->spec.path};
+    struct store_target target = {.dir = f->dir, .name = f->name, .path = p->source->spec.path};
 
     switch (p->step) {
     case PAGE_STORE:
@@ -146,8 +147,9 @@ static void page_done(struct fetch_job *job) {
         fetch_end(f, 0, "%s", "");
     } else if (job->err < 0 && p->step == PAGE_STORE) {
         end_without_store(f, job->err);
-    } else if (err_code(job->err) && f->current->conn) {
-        conn_close(f->current->conn, job->err); /* a manifest that breaks the rules */
+    } else if (err_code(job->err)) { /* a manifest that breaks the rules */
+        if (f->phase == FETCH_LISTING && f->current == p->source && p->source->conn)
+            conn_close(p->source->conn, job->err);
     } else if (job->err < 0) {
         end_without_store(f, job->err);
     } else if (p->step == PAGE_STORE && f->phase == FETCH_LISTING) {
@@ -161,6 +163,7 @@ static void page_done(struct fetch_job *job) {
 static int start_page(struct fetch *f, struct page_job *p) {
     int err;
 
+    p->source = f->current;
     p->job.f = f;
     p->job.run = run_page;
     p->job.done = page_done;

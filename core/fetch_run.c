@@ -140,6 +140,12 @@ static int keep_records(struct put_job *put, struct conn *c, const struct msg *m
     return err;
 }
 
+/* The first n records of a frame are not going to be written after all. */
+static void take_back(struct fetch *f, const struct msg *m, unsigned n) {
+    for (unsigned i = 0; i < n; i++)
+        plan_set(&f->plan, wire_record_at(m, i).chunk, PLAN_ABSENT);
+}
+
 /* Every record must answer a chunk that this source was asked for, once. */
 static int account(struct source *s, const struct msg *m) {
     struct fetch *f = s->f;
@@ -153,8 +159,10 @@ static int account(struct source *s, const struct msg *m) {
     for (unsigned i = 0; i < m->data.n; i++) {
         struct wire_record r = wire_record_at(m, i);
 
-        if (r.chunk >= f->plan.n || !plan_asked_of(&f->plan, r.chunk, s->index))
+        if (r.chunk >= f->plan.n || !plan_asked_of(&f->plan, r.chunk, s->index)) {
+            take_back(f, m, i);
             return WIRE_ERR(WIRE_PROTOCOL);
+        }
         plan_set(&f->plan, r.chunk, PLAN_ABSENT);
         plan_ask(&f->plan, r.chunk, 1, FETCH_WRITING);
     }
@@ -176,14 +184,16 @@ int fetch_on_data(struct source *s, const struct msg *m) {
         return -ENOMEM;
     put->job = (struct fetch_job){.f = f, .run = run_put, .done = put_done};
     put->source = s;
-    err = account(s, m);
+    err = keep_records(put, s->conn, m);
     if (err == 0)
-        err = keep_records(put, s->conn, m);
-    if (err == 0)
+        err = account(s, &put->m);
+    if (err == 0) {
         err = fetch_job_start(f, &put->job);
+        if (err < 0)
+            take_back(f, &put->m, put->m.data.n);
+    }
     if (err < 0) {
         free_put(put);
-        plan_drop_source(&f->plan, FETCH_WRITING);
         return err;
     }
     fetch_progress(f);
