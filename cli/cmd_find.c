@@ -20,33 +20,8 @@ struct find {
     struct asking_options o;
     const char *pattern;
     struct asking a;
-    struct hits hits;
-    bool heading;
-    size_t printed;
-    int err;
+    struct listing rows;
 };
-
-static void flush(struct find *f) {
-    int err = listing_print(&f->a.survey, &f->hits, f->o.json, &f->heading);
-
-    if (err)
-        f->err = err;
-    f->printed += f->hits.n;
-    hits_clear(&f->hits);
-}
-
-static void on_row(void *owner, const struct survey_peer *p, const struct wire_entry *e) {
-    struct find *f = owner;
-    const struct hit about = {.peer = p, .peer_name = p->name};
-    int err = hits_add(&f->hits, &about, "", e);
-
-    if (err == HITS_FULL) { /* so many that we cannot sort all of them */
-        flush(f);
-        err = hits_add(&f->hits, &about, "", e);
-    }
-    if (err < 0)
-        f->err = err;
-}
 
 static int act(struct find *f) {
     const struct survey_question q = {.kind = QUERY_FIND,
@@ -55,18 +30,17 @@ static int act(struct find *f) {
                                       .patience_ms = SURVEY_PATIENCE_MS,
                                       .peer_ms = SURVEY_PEER_MS,
                                       .answer_ms = SURVEY_ANSWER_MS,
-                                      .on_row = on_row,
-                                      .owner = f};
+                                      .on_row = listing_add,
+                                      .owner = &f->rows};
     const struct survey *r = &f->a.survey;
     char shown[1024];
     int code = asking_ask(&f->a, &q);
 
     if (code)
         return code;
-    flush(f);
-    if (f->err)
-        return fail(CODE_FAILED, "%s", err_text(f->err));
-    if (f->printed > 0)
+    if (listing_flush(&f->rows))
+        return fail(CODE_FAILED, "%s", err_text(f->rows.err));
+    if (f->rows.printed > 0)
         return CODE_DONE;
     name_show(f->pattern, strlen(f->pattern), shown, sizeof shown);
     return fail(CODE_NOT_FOUND, "nobody has a name like `%s` (peers asked: %u)", shown,
@@ -74,7 +48,7 @@ static int act(struct find *f) {
 }
 
 int cmd_find(struct app *app, int argc, char **argv) {
-    struct find f = {.o.wait_ms = SURVEY_WAIT_MS, .heading = true};
+    struct find f = {.o.wait_ms = SURVEY_WAIT_MS};
     const struct opt table[] = {OPT_ASKING(&f.o), {0}};
     int first, code, parsed = opts_parse(&usage, table, argc, argv, &first);
 
@@ -85,12 +59,12 @@ int cmd_find(struct app *app, int argc, char **argv) {
     f.pattern = argv[first];
     if (f.pattern[0] == '\0' || strlen(f.pattern) > NAME_MAX_LEN)
         return opts_misused(&usage, "a PATTERN has 1 to %d bytes", NAME_MAX_LEN);
-    hits_init(&f.hits);
+    f.rows = (struct listing){.survey = &f.a.survey, .json = f.o.json, .dir = ""};
     code = asking_open(&f.a, app, &f.o, ASKING_BUFFERS);
     if (code)
         return code;
     code = act(&f);
-    hits_clear(&f.hits);
+    hits_clear(&f.rows.hits);
     asking_close(&f.a);
     return code;
 }

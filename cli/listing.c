@@ -73,18 +73,31 @@ static unsigned what_width(int fd) {
     return width == 0 ? UINT_MAX : width > BEFORE_WHAT + 20 ? width - BEFORE_WHAT : 20;
 }
 
-int listing_print(const struct survey *r, struct hits *h, bool json, bool *heading) {
+int listing_flush(struct listing *l) {
     unsigned width = what_width(STDOUT_FILENO);
-    int err = 0;
+    struct hits *h = &l->hits;
 
     hits_sort(h);
-    if (*heading && !json && h->n > 0) {
+    if (l->printed == 0 && !l->json && h->n > 0)
         print_heading(stdout, say_color(STDOUT_FILENO));
-        *heading = false;
+    for (size_t i = 0; i < h->n && !l->err; i++)
+        l->err = l->json ? print_json(&h->all[i]) : print_row(l->survey, &h->all[i], width, stdout);
+    l->printed += h->n;
+    hits_clear(h);
+    return l->err;
+}
+
+void listing_add(void *listing, const struct survey_peer *p, const struct wire_entry *e) {
+    struct listing *l = listing;
+    const struct hit about = {.peer = p, .peer_name = p->name};
+    int err = hits_add(&l->hits, &about, l->dir, e);
+
+    if (err == HITS_FULL) { /* so many that we cannot sort all of them */
+        listing_flush(l);
+        err = hits_add(&l->hits, &about, l->dir, e);
     }
-    for (size_t i = 0; i < h->n && !err; i++)
-        err = json ? print_json(&h->all[i]) : print_row(r, &h->all[i], width, stdout);
-    return err;
+    if (err < 0)
+        l->err = err;
 }
 
 void listing_candidates(const struct survey *r, struct hits *h) {
