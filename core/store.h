@@ -87,7 +87,8 @@ void store_chunk_path(struct store *s, uint64_t chunk, char *out);
 void store_skip_chunk(struct store *s, uint64_t chunk, int why);
 
 /* Entries that were left out, without those below a folder that was. Calls fn for each of the first
- * 65536 (path as above, why: an error number). Returns how many there are. */
+ * 65536 (path as above, why: an error number). Returns how many there are. After store_commit also
+ * folders that are there, but empty, because their source could not read them. */
 uint32_t store_skipped(struct store *s, void (*fn)(void *arg, const char *path, int why),
                        void *arg);
 

@@ -168,6 +168,8 @@ static int finish_folder(struct commit *c, uint32_t index) {
     int rc = catalog_at(&w->cur, index);
     if (rc || w->cur.entry.kind != WIRE_DIR || bits_has(&c->s->skipped, index))
         return rc;
+    if (w->cur.entry.flags & MANIFEST_UNREADABLE) /* it stays, empty: not what was asked for */
+        store_tell(c->s, index, WIRE_ERR(WIRE_IO));
     if (!store_mode_works(c->s, &w->cur.entry)) {
         c->locked_folders = true;
         int dir = worker_dir(c->s, w);

@@ -109,6 +109,8 @@ int worker_buffer(struct worker *w);
 
 int store_open_data(struct store *s); /* 0 also when it is not there yet */
 void store_skip(struct store *s, uint32_t entry, int why);
+/* Reports an entry as store_skip does, but leaves it where it is; once for each entry. */
+void store_tell(struct store *s, uint32_t entry, int why);
 bool store_is_refused(int err); /* the file system does not take this name */
 /* After EEXIST: is it this very name that exists? 1, or 0: another one that means the same here. */
 int worker_name_exists(struct store *s, struct worker *w);

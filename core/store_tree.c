@@ -216,6 +216,7 @@ int worker_name_exists(struct store *s, struct worker *w) {
 
 static void remember_skip(struct store *s, struct store_skip skip) {
     enum { STEP = 256 };
+    s->n_skipped++;
     if (s->n_skips == STORE_SKIPS_MAX)
         return;
     if (s->n_skips % STEP == 0) {
@@ -231,9 +232,14 @@ void store_skip(struct store *s, uint32_t entry, int why) {
     pthread_mutex_lock(&s->lock);
     if (!bits_has(&s->skipped, entry)) {
         bits_add(&s->skipped, entry);
-        s->n_skipped++;
         remember_skip(s, (struct store_skip){entry, why});
     }
+    pthread_mutex_unlock(&s->lock);
+}
+
+void store_tell(struct store *s, uint32_t entry, int why) {
+    pthread_mutex_lock(&s->lock);
+    remember_skip(s, (struct store_skip){entry, why});
     pthread_mutex_unlock(&s->lock);
 }
 

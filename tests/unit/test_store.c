@@ -276,6 +276,30 @@ static void long_names_do_not_meet(void **arg) {
     expect_only(&dest, a);
 }
 
+static void tell_path(void *arg, const char *path, int why) {
+    assert_int_equal(why, WIRE_ERR(WIRE_IO));
+    snprintf(arg, 256, "%s", path);
+}
+
+/* It arrives empty, and whoever asked for it is told. */
+static void unreadable_folder(void **arg) {
+    const struct item items[] = {
+        {.kind = WIRE_DIR, .name = "d"},
+        {.kind = WIRE_DIR, .name = "e", .mode = 0111, .flags = MANIFEST_UNREADABLE, .mtime_ns = 77},
+        {.kind = WIRE_FILE, .name = "f"},
+    };
+    char told[256] = "";
+    struct stat st;
+    begin("d", items, 3);
+    assert_int_equal(source_commit(store), 0);
+    assert_int_equal(store_skipped(store, tell_path, told), 1);
+    assert_string_equal(told, "e");
+    assert_int_equal(fstatat(dest.fd, "d/e", &st, 0), 0);
+    assert_int_equal(st.st_mode & 07777, 0111);
+    assert_int_equal(st.st_mtim.tv_nsec, 77);
+    expect_only(&dest, "d");
+}
+
 /* --- what is refused ------------------------------------------------------------------------ */
 
 static const struct item three[] = {
@@ -461,6 +485,7 @@ int main(void) {
         TEST(several_threads),
         TEST(names_of_every_kind),
         TEST(long_names_do_not_meet),
+        TEST(unreadable_folder),
         TEST(damaged_frames),
         TEST(not_all_there),
         TEST(another_manifest_id),
