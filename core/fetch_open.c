@@ -277,6 +277,8 @@ static void prepare_done(struct fetch_job *job) {
     fetch_progress(f);
     if (f->phase == FETCH_ENDING)
         ;
+    else if (job->err == ERR_NO_SPACE && p->missing == 0)
+        fetch_end_with_disk_error(f, job->err);
     else if (job->err == ERR_NO_SPACE)
         fetch_end(f, job->err,
                   "not enough free space in %s for %s: %llu bytes are missing. Make room and run "

@@ -26,8 +26,8 @@ void fetch_end_with_disk_error(struct fetch *f, int err) {
     if (err == ERR_NO_SPACE)
         fetch_end(
             f, err,
-            "the disk of %s is full: %llu more bytes are needed. Make room and run the same "
-            "command again: it goes on where it stopped",
+            "the disk of %s is full, or takes no more files: %llu bytes are still to come. Make "
+            "room and run the same command again: it goes on where it stopped",
             f->dir,
             (unsigned long long)(catalog_totals(store_catalog(f->store))->bytes - f->have_bytes));
     else

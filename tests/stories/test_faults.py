@@ -328,6 +328,36 @@ def test_a_link_that_leaves_the_selection_is_left_out_and_told(cable):
     assert os.readlink(bert / "b" / "home" / "away") == "/etc/passwd"
 
 
+def test_a_folder_that_the_sharer_may_not_read(cable):
+    anna, bert = cable.hosts
+    (anna / "home" / "closed").mkdir(parents=True)
+    random_file(anna / "home" / "closed" / "diary", 100)
+    random_file(anna / "home" / "letter", 100)
+    (anna / "home" / "closed").chmod(0)
+    p = anna.spawn("setpriv", "--bounding-set", "-dac_override,-dac_read_search", LANYARD, "share",
+                   "--json", "home")
+    port = p.wait_event("ready")["port"]
+    refused(bert.run("lanyard", "download", anna.address, port, "home"), 7, "closed", "read")
+    assert sorted(os.listdir(bert / "home")) == ["closed", "letter"]
+
+
+def test_a_disk_that_takes_no_more_files(cable):
+    anna, bert = cable.hosts
+    (anna / "many").mkdir()
+    for i in range(300):
+        random_file(anna / "many" / f"file {i}", 10)
+    a = share(anna, "many")
+    disk, inside = bert.disk(64)
+    bert.check("mount", "-o", "remount,nr_inodes=100", str(disk))
+    words = anna.address, a.port, "many", "-o", disk
+    for _ in range(2):
+        got = refused(bert.run("lanyard", "download", *words), 6, "no more files")
+        assert " 0 bytes are missing" not in got.err
+    bert.check("mount", "-o", "remount,nr_inodes=1000", str(disk))
+    download(bert, *words).ok()
+    assert len(os.listdir(inside / "many")) == 300
+
+
 def test_special_files_are_left_out(cable):
     anna, bert = cable.hosts
     (anna / "home").mkdir()
