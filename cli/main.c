@@ -11,9 +11,11 @@
 #include "proto/name.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -63,7 +65,7 @@ static int check_stdout(int code) {
         return code;
     if (errno && errno != EPIPE)
         fail(CODE_FAILED, "cannot write to standard output: %s", strerror(errno));
-    return CODE_FAILED;
+    return code ? code : CODE_FAILED;
 }
 
 void commands_help(void) {
@@ -141,10 +143,25 @@ static void set_locale(void) {
         setlocale(LC_CTYPE, "C.UTF-8");
 }
 
+/* Whoever starts us may have closed some of 0, 1 and 2. A file of a download would get that number,
+ * and what we print would go into it. */
+static bool open_streams(void) {
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 int main(int argc, char **argv) {
     struct app app = {0};
     int first, code;
 
+    if (!open_streams())
+        return CODE_FAILED;
     set_locale();
     signal(SIGPIPE, SIG_IGN);
     first = global_options(argc, argv);

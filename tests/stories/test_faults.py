@@ -379,6 +379,29 @@ def test_a_reader_that_goes_away(lan):
     assert got.code == 0 and len(got.out.splitlines()) == 1
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams(cable, closed):
+    """What is printed must not end up in a file that got the number of a closed stream."""
+    anna, bert = cable.hosts
+    film = random_file(anna / "film", 3 * MIB)
+    a = share(anna, "film")
+    got = bert.run("sh", "-c", f"'{LANYARD}' -vv download {anna.address} {a.port} film {closed}")
+    assert got.code == 0
+    same(film, bert / "film")
+
+
+def test_nobody_reads_the_events(cable):
+    anna, bert = cable.hosts
+    anna.limit("100mbit")
+    film = random_file(anna / "film", 20 * MIB)
+    a = share(anna, "film")
+    words = f"download --json {anna.address} {a.port} film"
+    bert.run("sh", "-c", f"('{LANYARD}' {words}; echo $? > code) | head -1")
+    assert (bert / "code").read_text() == "6\n"
+    download(bert, anna.address, a.port, "film").ok()
+    same(film, bert / "film")
+
+
 def test_staging_is_not_seen_by_others(cable):
     """What is half here is not offered."""
     anna, bert = cable.hosts
