@@ -58,6 +58,30 @@ def test_tab_completes_a_command(prompt):
     leave(p)
 
 
+def test_tab_completes_peers_and_names(prompt):
+    anna, bert, p = prompt
+    p.type("list an\t")
+    p.wait_line("list an.*na", seconds(10))  # libedit moves the cursor in between
+    p.type("\x15download exa\t")
+    p.wait_line("download exa.*mple.txt", seconds(10))
+    p.type("\r")
+    p.wait_for((bert / "mine" / "example.txt").exists, "the file", seconds(10))
+    leave(p)
+
+
+def test_the_history_is_kept(prompt):
+    _, bert, p = prompt
+    p.type("find a-word-of-last-time\r")
+    p.wait_line("a-word-of-last-time.*\n(.*\n)*.*> ", seconds(10))
+    leave(p)
+    again = bert.terminal("lanyard", cwd=bert / "mine")
+    again.wait_line("> ", seconds(10))
+    again.type("\x1b[A\x1b[A")
+    again.wait_line("find a-word-of-last-time", seconds(10))
+    again.type("\x15")
+    leave(again)
+
+
 def test_an_error_does_not_end_it(prompt):
     _, _, p = prompt
     p.type("nonsense\r")
