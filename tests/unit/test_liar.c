@@ -81,7 +81,7 @@ static void make_manifest(struct liar *l) {
     l->manifest_len += manifest_entry_put(&e, l->manifest + l->manifest_len);
 }
 
-/* A folder with very many folders in it. */
+/* A folder with very many folders in it, and a file of the size of ours behind them. */
 static void make_wide_manifest(struct liar *l) {
     char name[16] = "f";
     struct manifest_entry e = {.kind = WIRE_DIR, .mode = 0755, .name = {(const uint8_t *)name, 1}};
@@ -92,6 +92,10 @@ static void make_wide_manifest(struct liar *l) {
         l->manifest_len += manifest_entry_put(&e, l->manifest + l->manifest_len);
         e.name.len = (size_t)snprintf(name, sizeof name, "%08u", i);
     }
+    e.kind = WIRE_FILE;
+    e.size = (CHUNKS - 1) * (uint64_t)WIRE_CHUNK_SIZE + TAIL;
+    e.name.len = (size_t)snprintf(name, sizeof name, "z");
+    l->manifest_len += manifest_entry_put(&e, l->manifest + l->manifest_len);
 }
 
 static int say_opened(struct liar *l, const struct msg *m) {
@@ -159,6 +163,8 @@ static int on_message(struct conn *c, const struct msg *m) {
     case WIRE_MANIFEST_GET:
         return say_page(l, m);
     case WIRE_GET:
+        if (uv_is_active((uv_handle_t *)&l->cut))
+            return 0; /* the first selection is never given */
         for (unsigned i = 0; l->lie != SILENCE && i < m->get.n; i++)
             for (uint32_t k = 0; k < wire_range_at(m, i).count; k++)
                 say_chunk(l, (uint16_t)(m->req + (l->lie == ANSWER_UNASKED)),
