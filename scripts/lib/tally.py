@@ -3,6 +3,7 @@
 
     tally.py meson BUILD/meson-logs/testlog.json     every cmocka test of every program
     tally.py junit REPORT.xml                        every pytest test; a skipped one has failed
+    tally.py campaign OUTPUT                         every round that was played
 
 A program that ends with an error (crash, time-out, sanitizer report) although no single test of it
 failed counts as one failure. Reads nothing: zero of each, which the caller must treat as failure.
@@ -39,5 +40,13 @@ def junit(path):
     return passed, failed
 
 
+def campaign(path):
+    """Its last line; a campaign that did not get there counts nothing."""
+    with open(path) as f:
+        last = f.read().rstrip("\n").rpartition("\n")[2]
+    found = re.match(r"\d+ rounds, (\d+) ok, (\d+) failed,", last)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
 if __name__ == "__main__":
-    print(*{"meson": meson, "junit": junit}[sys.argv[1]](sys.argv[2]))
+    print(*{"meson": meson, "junit": junit, "campaign": campaign}[sys.argv[1]](sys.argv[2]))

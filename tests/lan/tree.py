@@ -9,8 +9,9 @@ from verbs import MIB, random_file
 UMASK = 0o022
 
 
-def make_tree(root, seed=1, files=300):
-    """Folders in folders, long and strange names, links, modes, times, empty ones, a hole."""
+def make_tree(root, seed=1, files=300, big=0):
+    """Folders in folders, long and strange names, links, modes, times, empty ones, a hole, and
+    one file of `big` bytes."""
     make = random.Random(seed)
     folders = [root]
     root.mkdir()
@@ -25,6 +26,8 @@ def make_tree(root, seed=1, files=300):
         random_file(path, size, i)
         path.chmod(make.choice([0o644, 0o600, 0o755, 0o444, 0o664]))
     strange(root)
+    if big:
+        random_file(root / "big", big)
     for folder, names, rest in os.walk(root, topdown=False):
         for name in names + rest + ["."]:
             when = make.randrange(10**9, 17 * 10**8) * 10**9 + make.randrange(10**9)

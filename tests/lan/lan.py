@@ -244,16 +244,18 @@ class Host(Namespace):
 
 
 class Lan:
-    def __init__(self, n=2, daemons=True, ipv4=True):
-        """daemons: how many of the hosts, from the first, run avahi-daemon (True: all)."""
-        self.n, self.ipv4 = n, ipv4
+    def __init__(self, n=2, daemons=True, ipv4=True, folder=None):
+        """daemons: how many of the hosts, from the first, run avahi-daemon (True: all). folder:
+        where their files lie; the caller removes it. None: in a temporary one that we remove."""
+        self.n, self.ipv4, self.dir = n, ipv4, folder
         self.daemons = n if daemons is True else int(daemons)
         self.hosts = []
 
     def __enter__(self):
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="lanyard-lan-"))
         self.close = contextlib.ExitStack()
-        self.close.callback(shutil.rmtree, self.dir)
+        if not self.dir:
+            self.dir = pathlib.Path(tempfile.mkdtemp(prefix="lanyard-lan-"))
+            self.close.callback(shutil.rmtree, self.dir)
         try:
             self.build()
         except BaseException:
