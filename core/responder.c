@@ -16,6 +16,7 @@ struct open_job {
     struct responder *r;
     uint16_t req;
     char path[PATH_MAX_LEN + 1];
+    struct walk_watch watch;
     struct selection *selection;
     int err;
 };
@@ -28,6 +29,7 @@ struct listing {
     bool running;
     char arg[PATH_MAX_LEN + 1];
     struct share_rows *rows;
+    struct walk_watch watch;
     int result; /* of share_rows_page */
     uint16_t n;
     size_t len;
@@ -112,7 +114,7 @@ static int send_error(struct responder *r, uint16_t req, int err) {
 static void run_open(uv_work_t *work) {
     struct open_job *job = (struct open_job *)work;
 
-    job->err = selection_new(&job->selection, job->r->host->shares, job->path);
+    job->err = selection_new(&job->selection, job->r->host->shares, job->path, &job->watch);
 }
 
 /* The walked selection is what this connection is served from now on. */
@@ -190,6 +192,8 @@ static void run_listing(uv_work_t *work) {
     else if (!l->rows)
         err = share_rows_find(&l->rows, shares, (enum wire_find_mode)l->mode, l->arg);
     if (err == 0)
+        share_rows_watch(l->rows, &l->watch);
+    if (err == 0)
         err = share_rows_page(l->rows, l->page, sizeof l->page, &l->len, &l->n);
     l->result = err;
 }
@@ -263,12 +267,17 @@ static int on_rows_request(struct responder *r, const struct msg *m) {
 static int on_info_get(struct responder *r, const struct msg *m) {
     struct msg answer = {.type = WIRE_INFO, .req = m->req};
     struct responder_host *host = r->host;
+    struct walk_watch *watch = r->opening   ? &r->opening->watch
+                               : r->listing ? &r->listing->watch
+                                            : NULL;
 
-    host->on_ask_info(host);
+    if (!watch) /* a second walk would slow down the one that is waited for */
+        host->on_ask_info(host);
     answer.info.files = host->totals->files;
     answer.info.bytes = host->totals->bytes;
     answer.info.shares = host->shares->n;
     answer.info.complete = host->counted;
+    answer.info.walked = watch ? watch->seen : 0;
     return conn_send(r->conn, &answer);
 }
 
@@ -309,13 +318,18 @@ static void on_drain(struct conn *c) {
         conn_close(c, err);
 }
 
-/* Walks that have not begun are not worth it any more, and would be a heap of them if a peer asks
- * and goes again and again. */
+/* Walks are not worth it any more, and would be a heap of them if a peer asks and goes again and
+ * again. */
 static void cancel_jobs(struct responder *r) {
-    if (r->opening)
+    if (r->opening) {
+        r->opening->watch.stop = true;
         uv_cancel((uv_req_t *)&r->opening->work);
-    if (r->listing && r->listing->running)
-        uv_cancel((uv_req_t *)&r->listing->work);
+    }
+    if (r->listing) {
+        r->listing->watch.stop = true;
+        if (r->listing->running)
+            uv_cancel((uv_req_t *)&r->listing->work);
+    }
 }
 
 static void on_closed(struct conn *c, int why, const char *text) {

@@ -95,7 +95,7 @@ static int new_catalog(struct catalog **c) {
     return err;
 }
 
-static int build(struct selection *sel, bool hidden, const char *name) {
+static int build(struct selection *sel, bool hidden, const char *name, struct walk_watch *watch) {
     struct timespec now;
     struct walk *w;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -103,6 +103,7 @@ static int build(struct selection *sel, bool hidden, const char *name) {
     int err = share_error(walk_new(&w, sel->root, sel->below, hidden, -1));
     if (err)
         return err;
+    walk_watch(w, watch);
     err = new_catalog(&sel->catalog);
     if (!err)
         err = walk_into_catalog(sel, w, name);
@@ -110,7 +111,8 @@ static int build(struct selection *sel, bool hidden, const char *name) {
     return err;
 }
 
-int selection_new(struct selection **out, const struct shares *s, const char *path) {
+int selection_new(struct selection **out, const struct shares *s, const char *path,
+                  struct walk_watch *watch) {
     const struct share *share;
     const char *below, *slash = strrchr(path, '/');
     int err = shares_resolve(s, path, &share, &below);
@@ -121,7 +123,7 @@ int selection_new(struct selection **out, const struct shares *s, const char *pa
         return -ENOMEM;
     sel->root = share->root;
     sel->below = strdup(below);
-    err = sel->below ? build(sel, s->hidden, slash ? slash + 1 : path) : -ENOMEM;
+    err = sel->below ? build(sel, s->hidden, slash ? slash + 1 : path, watch) : -ENOMEM;
     if (err) {
         selection_free(sel);
         return err;

@@ -27,8 +27,9 @@ struct selection { /* private to core/selection.c and core/selection_reader.c */
 };
 
 /* WIRE_ERR(NOT_FOUND) if there is no such path, WIRE_ERR(LIMIT) if it has too many entries.
- * Symlinks that cannot be read are left out. */
-int selection_new(struct selection **sel, const struct shares *s, const char *path);
+ * Symlinks that cannot be read are left out. watch: of the walk, may be NULL. */
+int selection_new(struct selection **sel, const struct shares *s, const char *path,
+                  struct walk_watch *watch);
 void selection_free(struct selection *sel); /* takes NULL */
 const struct catalog *selection_catalog(const struct selection *sel);
 int64_t selection_now_ns(const struct selection *sel); /* CLOCK_REALTIME before the walk */

@@ -17,6 +17,7 @@ struct share_rows {
     int (*next)(struct share_rows *r); /* 1: `row` is the next one; 0: the end; below 0: an error */
     unsigned n_shares;                 /* that were taken */
     struct walk *walk;
+    struct walk_watch *watch;
 
     bool (*matches)(const char *pattern, const char *name);
     char pattern[PATTERN_MAX_LEN + 1];
@@ -42,6 +43,12 @@ void share_rows_free(struct share_rows *r) {
         return;
     walk_free(r->walk);
     free(r);
+}
+
+void share_rows_watch(struct share_rows *r, struct walk_watch *watch) {
+    r->watch = watch;
+    if (r->walk)
+        walk_watch(r->walk, watch);
 }
 
 static void set_row(struct share_rows *r, const struct stat *st, const char *path) {
@@ -134,6 +141,7 @@ static int begin_share(struct share_rows *r) {
         if (err)
             continue;
         walk_only(r->walk, is_wanted, r);
+        walk_watch(r->walk, r->watch);
         return 1;
     }
     return 0;

@@ -46,6 +46,7 @@ struct walk {
     unsigned start_depth;
     walk_wanted_fn *wanted; /* NULL: everything is */
     void *arg;
+    struct walk_watch *watch; /* NULL: nobody */
     struct walk_counts counts;
     struct stat start;
     bool started;
@@ -198,6 +199,16 @@ void walk_only(struct walk *w, walk_wanted_fn *wanted, void *arg) {
     w->arg = arg;
 }
 
+void walk_watch(struct walk *w, struct walk_watch *watch) { w->watch = watch; }
+
+/* One more name was looked at. 0; -ECANCELED: that is enough. */
+static int step(struct walk *w) {
+    if (!w->watch)
+        return 0;
+    atomic_fetch_add_explicit(&w->watch->seen, 1, memory_order_relaxed);
+    return atomic_load_explicit(&w->watch->stop, memory_order_relaxed) ? -ECANCELED : 0;
+}
+
 void walk_drop(struct walk *w) {
     w->n--;
     w->counts.failed++;
@@ -236,11 +247,12 @@ static int read_names(struct walk *w) {
             break;
         if (is_dots(e->d_name))
             continue;
+        err = step(w);
         if (!w->hidden && e->d_name[0] == '.')
             w->counts.hidden++;
         else if (is_special(e->d_type))
             w->counts.special++;
-        else if (!is_passed_over(w, e))
+        else if (!err && !is_passed_over(w, e))
             err = names_add(&w->names, e);
     }
     if (!err && w->names.n > 1)
@@ -334,7 +346,9 @@ int walk_next(struct walk *w, struct walk_entry *e) {
         return yield_start(w, e);
     for (;;) {
         while (w->dir && w->next < w->names.n) {
-            int got = yield_name(w, e, w->names.text + w->names.all[w->next++].at);
+            int got = step(w);
+            if (got == 0)
+                got = yield_name(w, e, w->names.text + w->names.all[w->next++].at);
             if (got)
                 return got;
         }

@@ -11,6 +11,7 @@
 #ifndef CORE_WALK_H
 #define CORE_WALK_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -43,7 +44,14 @@ void walk_free(struct walk *w);
 typedef bool walk_wanted_fn(void *arg, const char *name);
 void walk_only(struct walk *w, walk_wanted_fn *wanted, void *arg);
 
-/* 1: *e is the next one; 0: the end; below 0: an error (out of memory). */
+/* What other threads see of a walk that goes on, and how they end it. */
+struct walk_watch {
+    atomic_ullong seen; /* names looked at */
+    atomic_bool stop;   /* makes walk_next return -ECANCELED */
+};
+void walk_watch(struct walk *w, struct walk_watch *watch); /* outlives the walk; may be NULL */
+
+/* 1: *e is the next one; 0: the end; below 0: an error (out of memory, stopped). */
 int walk_next(struct walk *w, struct walk_entry *e);
 /* Takes back the entry that was just yielded, not a folder: it counts as failed and the next one
  * has its number. */

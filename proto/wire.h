@@ -192,6 +192,7 @@ struct msg {
             uint64_t files, bytes;
             uint32_t shares;
             bool complete; /* false: still counting */
+            uint64_t walked; /* entries, for the OPEN, LIST or FIND that is on its way */
         } info;
         struct {
             struct bytes path; /* empty: the shares themselves */

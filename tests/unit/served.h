@@ -48,7 +48,7 @@ static inline void add(const char *name) {
 
 static inline struct selection *open_selection(const char *path) {
     struct selection *sel;
-    assert_int_equal(selection_new(&sel, &shares, path), 0);
+    assert_int_equal(selection_new(&sel, &shares, path, NULL), 0);
     return sel;
 }
 

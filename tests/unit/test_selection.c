@@ -86,7 +86,7 @@ static void what_is_not_there_is_not_found(void **state) {
     assert_int_equal(mkfifoat(s.fd, "share/fifo", 0644), 0);
     add("share");
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
-        assert_int_equal(selection_new(&sel, &shares, paths[i]), WIRE_ERR(WIRE_NOT_FOUND));
+        assert_int_equal(selection_new(&sel, &shares, paths[i], NULL), WIRE_ERR(WIRE_NOT_FOUND));
     selection_free(NULL);
     selection_reader_free(NULL);
 }
@@ -327,7 +327,7 @@ static int select_and_read(void *arg) {
     size_t len;
     const uint64_t chunk = 0;
     uint8_t digest[WIRE_DIGEST_LEN], none[WIRE_DIGEST_LEN] = {0};
-    int err = selection_new(&sel, &shares, "share");
+    int err = selection_new(&sel, &shares, "share", NULL);
     if (err)
         return err;
     err = selection_reader_new(&r, sel);

@@ -377,10 +377,30 @@ static void any_allocation_may_fail(void **state) {
     assert_true(fail_alloc_each(walk_all, NULL) > 6);
 }
 
+/* Others see that it moves, also while it only reads the names of one large folder, and end it. */
+static void a_watched_walk(void **state) {
+    struct walk_watch watch = {.seen = 0};
+    struct walk *w;
+    struct walk_entry e;
+    scratch_dir(&s, "d");
+    scratch_file(&s, "d/a", "");
+    scratch_file(&s, "d/b", "");
+    assert_int_equal(walk_new(&w, s.fd, "d", false, -1), 0);
+    walk_watch(w, &watch);
+    assert_int_equal(walk_next(w, &e), 1);
+    assert_int_equal(watch.seen, 0);
+    assert_int_equal(walk_next(w, &e), 1);
+    assert_int_equal(watch.seen, 3); /* two names read, one looked at */
+    watch.stop = true;
+    assert_int_equal(walk_next(w, &e), -ECANCELED);
+    walk_free(w);
+}
+
 int main(void) {
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         test(breadth_first_and_sorted),
+        test(a_watched_walk),
         test(sorted_bytewise),
         test(leaves_out_and_counts),
         test(bad_starts),

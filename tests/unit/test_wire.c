@@ -25,7 +25,7 @@ static const struct golden_msg {
     {"error", {WIRE_ERROR, 0, 7, .error = {WIRE_NOT_FOUND, 0, B("nothing here")}}},
     {"bye", {WIRE_BYE, 0, 0, .error = {WIRE_SHUTDOWN, 250, B("bye")}}},
     {"info_get", {.type = WIRE_INFO_GET, .flags = 0, .req = 1}},
-    {"info", {WIRE_INFO, 0, 1, .info = {3, (1ULL << 40) + 5, 2, true}}},
+    {"info", {WIRE_INFO, 0, 1, .info = {3, (1ULL << 40) + 5, 2, true, 70000}}},
     {"list", {WIRE_LIST, 0, 2, .list = {B("Music/live")}}},
     {"entries", {.type = WIRE_ENTRIES, .flags = WIRE_LAST, .req = 2}},
     {"find", {WIRE_FIND, 0, 3, .find = {WIRE_FIND_PATTERN, B("*.ogg")}}},
