@@ -52,38 +52,6 @@ static int check_all(struct commit *c) {
 
 /* --- entries -------------------------------------------------------------------------------- */
 
-/* Where a link may point: up to the folder of the selection and down again, never beyond. ".." is
- * counted only in front: behind a name, which may be a link itself, nobody knows where it leads. */
-static bool leaves_selection(struct bytes target, unsigned depth) {
-    const char *at = (const char *)target.at, *end = at + target.len;
-    bool went_down = false;
-    if (target.len == 0 || *at == '/')
-        return true;
-    while (at < end) {
-        const char *slash = memchr(at, '/', (size_t)(end - at));
-        size_t len = (size_t)((slash ? slash : end) - at);
-        bool up = len == 2 && at[0] == '.' && at[1] == '.';
-        if (up && (went_down || depth-- == 0))
-            return true;
-        if (!up && len > 0 && !(len == 1 && *at == '.'))
-            went_down = true;
-        at += len + 1;
-    }
-    return false;
-}
-
-/* Folders between the selection's own and this link. */
-static int depth_of_folder(struct commit *c, unsigned *depth) {
-    struct worker *w = c->w;
-    int rc = catalog_path(&w->up, w->cur.entry.parent, w->path);
-    if (rc)
-        return rc;
-    *depth = w->path[0] != 0;
-    for (const char *at = w->path; *at; at++)
-        *depth += *at == '/';
-    return 0;
-}
-
 /* What is left out must not come along from an earlier run. Below a folder that was left out there
  * is nothing; where two names mean one file, what has this name may be another entry. */
 static int remove_entry(struct commit *c) {
@@ -97,37 +65,11 @@ static int remove_entry(struct commit *c) {
     return rc == -ENOENT || store_is_refused(rc) ? 0 : rc;
 }
 
-static int is_safe(struct commit *c) {
-    unsigned depth = 0;
-    if (c->unsafe_links)
-        return 1;
-    if (c->w->cur.index == 0) /* itself the selection: everything else is outside */
-        return 0;
-    int rc = depth_of_folder(c, &depth);
-    return rc ? rc : !leaves_selection(c->w->cur.entry.target, depth);
-}
-
-static int make_link(struct commit *c) {
-    struct worker *w = c->w;
-    char target[PATH_MAX_LEN + 1];
-    memcpy(target, w->cur.entry.target.at, w->cur.entry.target.len);
-    target[w->cur.entry.target.len] = 0;
-    int dir = worker_dir(c->s, w);
-    int rc = dir < 0 ? dir : fs_symlink(dir, w->name, target);
-    if (rc == -EEXIST && worker_name_exists(c->s, w) == 1) { /* of an interrupted commit */
-        rc = fs_unlink(dir, w->name);
-        if (!rc)
-            rc = fs_symlink(dir, w->name, target);
-    }
-    return rc ? rc : store_lenient(fs_set_mtime(dir, w->name, w->cur.entry.mtime_ns));
-}
-
 static int finish_link(struct commit *c) {
-    int safe = is_safe(c);
-    if (safe < 0)
-        return safe;
-    int rc = safe ? make_link(c) : ERR_LINK;
-    if (rc == ERR_LINK || store_is_refused(rc) || rc == -EPERM || rc == -EOPNOTSUPP) {
+    int rc = c->unsafe_links ? 1 : worker_link_is_safe(c->w);
+    if (rc >= 0)
+        rc = rc ? worker_make_link(c->s, c->w) : ERR_LINK;
+    if (store_link_is_refused(rc)) {
         store_skip(c->s, c->w->cur.index, rc);
         return remove_entry(c);
     }

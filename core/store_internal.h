@@ -9,6 +9,7 @@
  *     store_merge.c    two trees side by side
  *     store_prepare.c  folders, file sizes, free space
  *     store_put.c      frames to disk
+ *     store_link.c     where a symlink may lead, and how it is made
  *     store_commit.c   modes, times, links, sync, rename, clean-up
  */
 #ifndef CORE_STORE_INTERNAL_H
@@ -17,6 +18,7 @@
 #include "core/bits.h"
 #include "core/journal.h"
 #include "core/store.h"
+#include "core/walk.h"
 #include "proto/name.h"
 
 #include <pthread.h>
@@ -117,6 +119,10 @@ int worker_name_exists(struct store *s, struct worker *w);
 /* File systems without owners, modes or times (FAT, some FUSE) refuse to set them: what they cannot
  * keep is no reason to fail. */
 int store_lenient(int err);
+static inline bool store_same_kind(mode_t mode, uint8_t kind) {
+    return (S_ISREG(mode) && kind == WIRE_FILE) || (S_ISDIR(mode) && kind == WIRE_DIR) ||
+           (S_ISLNK(mode) && kind == WIRE_SYMLINK);
+}
 /* Mode and mtime of the entry at hand as the manifest has them; st: as they are. */
 int worker_settle(struct store *s, struct worker *w, const struct stat *st);
 
@@ -128,6 +134,12 @@ static inline bool store_mode_works(const struct store *s, const struct manifest
     mode_t need = e->kind == WIRE_DIR ? 0700 : 0600;
     return (store_mode(s, e) & need) == need;
 }
+
+/* --- store_link.c --- */
+
+int worker_link_is_safe(struct worker *w);               /* 1; 0: it leads out of the selection */
+int worker_make_link(struct store *s, struct worker *w); /* replaces one of an earlier run */
+bool store_link_is_refused(int err); /* the link is left out, the others go on */
 
 /* --- store_slots.c --- */
 
@@ -168,6 +180,21 @@ struct tree {
     struct bytes name;
     bool end; /* private */
 };
+
+struct manifest_tree {
+    struct tree tree;          /* first: the tree is the manifest_tree */
+    struct catalog_cursor cur; /* the caller clears it */
+};
+void manifest_tree_init(struct manifest_tree *t, const struct catalog *c);
+
+struct disk_tree {
+    struct tree tree;  /* first: the tree is the disk_tree */
+    struct walk *walk; /* the caller frees it */
+    struct walk_entry entry;
+    uint32_t n;
+};
+int disk_tree_init(struct disk_tree *t, int folder); /* hidden entries, too; folder is borrowed */
+
 /* Calls `seen` for entries of `a`: matched, `b` stands at the entry of the same path; or not, there
  * is none. What lies below an entry without match, or below one that is a folder only on one side,
  * is passed over. */

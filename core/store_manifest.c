@@ -14,55 +14,11 @@
 
 #include "core/err.h"
 #include "core/fs.h"
-#include "core/walk.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* --- trees ---------------------------------------------------------------------------------- */
-
-struct manifest_tree {
-    struct tree tree; /* first: the tree is the manifest_tree */
-    struct catalog_cursor cur;
-};
-
-static int next_in_manifest(struct tree *t) {
-    struct catalog_cursor *cur = &((struct manifest_tree *)t)->cur;
-    int rc = catalog_next(cur);
-    if (rc > 0) {
-        t->index = cur->index;
-        t->parent = cur->entry.parent;
-        t->is_dir = cur->entry.kind == WIRE_DIR;
-        t->name = cur->entry.name;
-    }
-    return rc;
-}
-
-static void manifest_tree_init(struct manifest_tree *t, const struct catalog *c) {
-    *t = (struct manifest_tree){.tree.next = next_in_manifest};
-    catalog_cursor_init(&t->cur, c);
-}
-
-struct disk_tree {
-    struct tree tree; /* first: the tree is the disk_tree */
-    struct walk *walk;
-    struct walk_entry entry;
-    uint32_t n;
-};
-
-static int next_on_disk(struct tree *t) {
-    struct disk_tree *d = (struct disk_tree *)t;
-    int rc = walk_next(d->walk, &d->entry);
-    if (rc > 0) {
-        t->index = d->n++;
-        t->parent = d->entry.parent;
-        t->is_dir = S_ISDIR(d->entry.st.st_mode);
-        t->name = (struct bytes){(const uint8_t *)d->entry.name, strlen(d->entry.name)};
-    }
-    return rc;
-}
 
 /* --- carry slots over ----------------------------------------------------------------------- */
 
@@ -164,17 +120,12 @@ struct sweep {
     bool changed; /* something was removed, or made readable */
 };
 
-static bool same_kind(mode_t mode, uint8_t kind) {
-    return (S_ISREG(mode) && kind == WIRE_FILE) || (S_ISDIR(mode) && kind == WIRE_DIR) ||
-           (S_ISLNK(mode) && kind == WIRE_SYMLINK);
-}
-
 static int sweep_entry(void *arg, bool matched) {
     struct sweep *w = arg;
     const struct walk_entry *e = &w->disk.entry;
     if (w->disk.tree.index == 0)
         return 0;
-    bool stays = matched && same_kind(e->st.st_mode, w->listed.cur.entry.kind);
+    bool stays = matched && store_same_kind(e->st.st_mode, w->listed.cur.entry.kind);
     if (stays && !e->unreadable)
         return 0;
     w->changed = true;
@@ -185,8 +136,8 @@ static int sweep_entry(void *arg, bool matched) {
 
 /* 1: once more. What is removed before the walk gets there looks to it like a failure. */
 static int sweep_once(struct store *s) {
-    struct sweep w = {.s = s, .disk.tree.next = next_on_disk};
-    int rc = walk_new(&w.disk.walk, s->data, "", true, -1);
+    struct sweep w = {.s = s};
+    int rc = disk_tree_init(&w.disk, s->data);
     if (rc)
         return rc;
     manifest_tree_init(&w.listed, s->catalog);
@@ -202,7 +153,7 @@ static int sweep_once(struct store *s) {
 static int sweep_data(struct store *s, uint8_t kind) {
     struct stat st;
     int rc = fs_stat(s->staging, "data", &st);
-    if (rc || same_kind(st.st_mode, kind))
+    if (rc || store_same_kind(st.st_mode, kind))
         return rc == -ENOENT ? 0 : rc;
     if (s->data >= 0)
         close(s->data);

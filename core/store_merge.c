@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * store_merge -- two trees side by side, entry by entry
+ * store_merge -- two trees side by side, entry by entry: manifests, and folders on disk
  *
  * Both come breadth first, each folder sorted bytewise. Folders that both have are expanded in the
  * same order on both sides (by depth, then by the order of their parents, then by name), so that a
@@ -12,6 +12,44 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* --- trees ---------------------------------------------------------------------------------- */
+
+static int next_in_manifest(struct tree *t) {
+    struct catalog_cursor *cur = &((struct manifest_tree *)t)->cur;
+    int rc = catalog_next(cur);
+    if (rc > 0) {
+        t->index = cur->index;
+        t->parent = cur->entry.parent;
+        t->is_dir = cur->entry.kind == WIRE_DIR;
+        t->name = cur->entry.name;
+    }
+    return rc;
+}
+
+void manifest_tree_init(struct manifest_tree *t, const struct catalog *c) {
+    *t = (struct manifest_tree){.tree.next = next_in_manifest};
+    catalog_cursor_init(&t->cur, c);
+}
+
+static int next_on_disk(struct tree *t) {
+    struct disk_tree *d = (struct disk_tree *)t;
+    int rc = walk_next(d->walk, &d->entry);
+    if (rc > 0) {
+        t->index = d->n++;
+        t->parent = d->entry.parent;
+        t->is_dir = S_ISDIR(d->entry.st.st_mode);
+        t->name = (struct bytes){(const uint8_t *)d->entry.name, strlen(d->entry.name)};
+    }
+    return rc;
+}
+
+int disk_tree_init(struct disk_tree *t, int folder) {
+    *t = (struct disk_tree){.tree.next = next_on_disk};
+    return walk_new(&t->walk, folder, "", true, -1);
+}
+
+/* --- side by side --------------------------------------------------------------------------- */
 
 struct pair {
     uint32_t a, b; /* numbers of the same folder on both sides */
