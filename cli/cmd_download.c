@@ -124,6 +124,14 @@ static int get(struct looking *l, const char *word) {
     return download_run(&l->a, &l->w->o, &l->hits);
 }
 
+/* A path of the user's in the sentence may be no UTF-8. */
+static void print_failed(int code) {
+    json_t *o = json_pack("{s:s, s:i}", "event", "failed", "code", code);
+
+    json_put_bytes(o, "message", say_last(), strlen(say_last()));
+    json_event(o);
+}
+
 /* One WHAT. With --json its last line says how it ended. */
 static int get_one(struct looking *l, const char *word) {
     int code;
@@ -133,8 +141,7 @@ static int get_one(struct looking *l, const char *word) {
     code = get(l, word);
     hits_clear(&l->hits);
     if (l->w->o.json && code != CODE_DONE && code != CODE_SKIPPED)
-        json_event(
-            json_pack("{s:s, s:i, s:s}", "event", "failed", "code", code, "message", say_last()));
+        print_failed(code);
     return code;
 }
 

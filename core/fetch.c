@@ -187,10 +187,10 @@ static void run_commit(struct fetch_job *job) {
 
 static void say_skipped(void *arg, const char *path, int why) {
     struct fetch *f = arg;
-    char shown[4 * PATH_MAX_LEN + 1], text[sizeof shown + 512];
+    char shown[4 * PATH_MAX_LEN + 1], text[sizeof f->shown + sizeof shown + 512];
 
     name_show(path, strlen(path), shown, sizeof shown);
-    snprintf(text, sizeof text, "%s%s%s was left out: %s", f->name, shown[0] ? "/" : "", shown,
+    snprintf(text, sizeof text, "%s%s%s was left out: %s", f->shown, shown[0] ? "/" : "", shown,
              err_text(why));
     fetch_say(f, (struct fetch_event){.kind = FETCH_WARNING, .text = text});
 }
@@ -210,9 +210,10 @@ static void commit_done(struct fetch_job *job) {
         fetch_end(f, err,
                   "%s/%s has appeared meanwhile and is not touched. Everything is kept in "
                   "%s.lanyard-part: move the other one away and run the same command again",
-                  f->dir, f->name, f->name);
+                  f->shown_dir, f->shown, f->shown);
     } else if (err != ERR_STOPPED) {
-        fetch_end(f, err, "%s/%s could not be brought to disk: %s", f->dir, f->name, err_text(err));
+        fetch_end(f, err, "%s/%s could not be brought to disk: %s", f->shown_dir, f->shown,
+                  err_text(err));
     }
 }
 
@@ -257,14 +258,14 @@ void fetch_run_done(struct fetch *f) {
         return;
     if (f->changed && single) {
         fetch_end(f, ERR_CHANGING,
-                  "%s keeps changing at %s. Run the same command again when it is at rest", f->name,
-                  peer);
+                  "%s keeps changing at %s. Run the same command again when it is at rest",
+                  f->shown, peer);
         return;
     }
     if (f->changed)
         leave_out_changing(f);
     if (single && f->plan.count[PLAN_FAILED])
-        fetch_end(f, WIRE_ERR(WIRE_IO), "%s could not read %s", peer, f->name);
+        fetch_end(f, WIRE_ERR(WIRE_IO), "%s could not read %s", peer, f->shown);
     else if (!f->young_checked)
         fetch_look_again(f);
     else
@@ -279,6 +280,8 @@ static int copy_request(struct fetch *f, const struct fetch_request *r) {
         return -EINVAL;
     strcpy(f->dir, r->dir);
     strcpy(f->name, r->name);
+    name_show(f->dir, strlen(f->dir), f->shown_dir, sizeof f->shown_dir);
+    name_show(f->name, strlen(f->name), f->shown, sizeof f->shown);
     snprintf(f->path, sizeof f->path, "%s%s%s", r->dir,
              r->dir[0] && r->dir[strlen(r->dir) - 1] == '/' ? "" : "/", r->name);
     f->timeout_ms = r->timeout_ms ? r->timeout_ms : FETCH_TIMEOUT_MS;

@@ -195,7 +195,7 @@ static void young_done(struct fetch_job *job) {
             doubt(f, young->ranges[i].first + k);
     free(young->ranges);
     if (job->err < 0)
-        fetch_end(f, job->err, "%s: %s", f->name, err_text(job->err));
+        fetch_end(f, job->err, "%s: %s", f->shown, err_text(job->err));
     free(young);
     fetch_pump(f);
 }

@@ -69,6 +69,7 @@ struct fetch {
     const struct fetch_handler *handler;
     void *owner;
     char dir[4096], name[256];
+    char shown_dir[1024], shown[4 * 256]; /* the same, escaped and cut, for messages */
     uint64_t timeout_ms;
     bool unsafe_links;
 
@@ -107,7 +108,7 @@ struct fetch {
     /* how it ended */
     int why;
     bool tick_closed, committed;
-    char text[2048];
+    char text[4096];
     char path[4096 + 256];
 };
 

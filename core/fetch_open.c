@@ -97,13 +97,14 @@ static void end_without_store(struct fetch *f, int err) {
         fetch_end(f, err,
                   "%s/%s exists already and is not touched. Move it away, or choose another folder "
                   "with -o",
-                  f->dir, f->name);
+                  f->shown_dir, f->shown);
     else if (err == ERR_HELD)
-        fetch_end(f, err, "%s/%s: another lanyard is downloading it right now", f->dir, f->name);
+        fetch_end(f, err, "%s/%s: another lanyard is downloading it right now", f->shown_dir,
+                  f->shown);
     else if (err == ERR_NO_SPACE || err == -ENOSPC)
-        fetch_end(f, ERR_NO_SPACE, "the disk of %s is full", f->dir);
+        fetch_end(f, ERR_NO_SPACE, "the disk of %s is full", f->shown_dir);
     else
-        fetch_end(f, err, "cannot write %s in %s: %s", f->name, f->dir, err_text(err));
+        fetch_end(f, err, "cannot write %s in %s: %s", f->shown, f->shown_dir, err_text(err));
 }
 
 /* One page at a time: it is stored before the next one is asked for. 60 MB (10^6 files) take less
@@ -283,7 +284,7 @@ static void prepare_done(struct fetch_job *job) {
         fetch_end(f, job->err,
                   "not enough free space in %s for %s: %llu bytes are missing. Make room and run "
                   "the same command again",
-                  f->dir, f->name, (unsigned long long)p->missing);
+                  f->shown_dir, f->shown, (unsigned long long)p->missing);
     else if (job->err == -EINVAL || job->err == WIRE_ERR(WIRE_PROTOCOL))
         fetch_end(f, WIRE_ERR(WIRE_PROTOCOL), "%s sent a list of files that breaks the rules",
                   source_peer(f->current));

@@ -28,10 +28,10 @@ void fetch_end_with_disk_error(struct fetch *f, int err) {
             f, err,
             "the disk of %s is full, or takes no more files: %llu bytes are still to come. Make "
             "room and run the same command again: it goes on where it stopped",
-            f->dir,
+            f->shown_dir,
             (unsigned long long)(catalog_totals(store_catalog(f->store))->bytes - f->have_bytes));
     else
-        fetch_end(f, err, "%s: writing %s failed: %s", f->dir, f->name, err_text(err));
+        fetch_end(f, err, "%s: writing %s failed: %s", f->shown_dir, f->shown, err_text(err));
 }
 
 /* ---- DATA: check and write ---- */
@@ -64,12 +64,12 @@ static void on_corrupt(struct source *s, uint64_t chunk) {
     store_chunk_path(f->store, chunk, path);
     name_show(path, strlen(path), shown, sizeof shown);
     log_warn("%s: chunk %llu of %s%s%s arrived damaged", source_peer(s), (unsigned long long)chunk,
-             f->name, path[0] ? "/" : "", path);
+             f->shown, path[0] ? "/" : "", shown);
     if (i == FETCH_BAD_MAX || ++f->bad[i].times >= FETCH_BAD_TIMES)
         fetch_end(f, ERR_CORRUPT,
                   "%s sends damaged data: chunk %llu of %s%s%s was wrong %d times. Check the "
                   "memory and the network card of both machines, then run the same command again",
-                  source_peer(s), (unsigned long long)chunk, f->name, path[0] ? "/" : "", shown,
+                  source_peer(s), (unsigned long long)chunk, f->shown, path[0] ? "/" : "", shown,
                   FETCH_BAD_TIMES);
 }
 

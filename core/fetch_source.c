@@ -95,10 +95,10 @@ static void on_refused(struct source *s, int why) {
     if (f->n_sources > 1 || why == WIRE_ERR(WIRE_BUSY))
         return;
     if (why == WIRE_ERR(WIRE_NOT_FOUND))
-        fetch_end(f, why, "%s no longer has %s%s", source_peer(s), f->name,
+        fetch_end(f, why, "%s no longer has %s%s", source_peer(s), f->shown,
                   f->store ? "; what arrived of it is kept" : "");
     else
-        fetch_end(f, why, "%s: %s: %s", source_peer(s), f->name, err_text(why));
+        fetch_end(f, why, "%s: %s: %s", source_peer(s), f->shown, err_text(why));
 }
 
 static int on_message(struct conn *c, const struct msg *m) {

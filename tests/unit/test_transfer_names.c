@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* Transfers of what has a strange name: it arrives, and no sentence about it has it raw. */
+#include "pair.h"
+
+/* A sentence that can be printed, and be put into JSON. */
+static void expect_clean(const char *text) {
+    for (const char *at = text; *at; at++)
+        if ((uint8_t)*at < ' ' || (uint8_t)*at > '~')
+            fail_msg("byte %02x in: %s", (uint8_t)*at, text);
+}
+
+static void sentences_are_escaped(void **state) {
+    struct pair *p = *state;
+    const char name[] = "\x1b[31m\xff\n", shown[] = "\\x1b[31m\\xff\\x0a";
+    char path[64];
+
+    snprintf(path, sizeof path, "share/%s", name);
+    assert_int_equal(fetch_all(p, path, name), WIRE_ERR(WIRE_NOT_FOUND));
+    expect_clean(p->text);
+    assert_non_null(strstr(p->text, shown));
+    scratch_file(&p->at, path, "x");
+    assert_int_equal(fetch_all(p, path, name), 0);
+    assert_int_equal(fetch_all(p, path, name), ERR_EXISTS);
+    expect_clean(p->text);
+    assert_non_null(strstr(p->text, shown));
+}
+
+/* Neither dots, spaces, hyphens, bytes that are no text, nor 255 of them are in the way. */
+static void names_of_any_bytes_arrive(void **state) {
+    static const char *const names[] = {"...", "-rf", " ",    "x ",      "\\",
+                                        "*",   "\t",  "\x7f", "\xff\xfe"};
+    struct pair *p = *state;
+    char name[256], path[300];
+
+    p->shares.hidden = true;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names + 3; i++) {
+        memset(name, "a\xff\xa9"[i % 3], 255); /* \xa9 is no beginning of a character */
+        name[255] = 0;
+        if (i < sizeof names / sizeof *names)
+            strcpy(name, names[i]);
+        snprintf(path, sizeof path, "share/%s", name);
+        scratch_file(&p->at, path, name);
+        assert_int_equal(fetch_all(p, path, name), 0);
+        snprintf(path, sizeof path, "out/%s", name);
+        scratch_expect(&p->at, path, name);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(sentences_are_escaped, make_pair, drop_pair),
+        cmocka_unit_test_setup_teardown(names_of_any_bytes_arrive, make_pair, drop_pair),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
