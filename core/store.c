@@ -242,6 +242,11 @@ static int load_staging(struct store *s) {
         return ERR_EXISTS;
     int rc = journal_read_header(s->journal, &s->header);
     bool committed = !rc && s->header.flags & JOURNAL_COMMITTED;
+    if (committed) {
+        rc = load_manifest(s, "manifest"); /* it goes first: then all else was done */
+        if (!rc)
+            rc = store_lock_result(s);
+    }
     if (!rc || rc == ERR_FORMAT)
         rc = store_remove_staging(s);
     return rc ? rc : committed ? STORE_FINISHED : ERR_EXISTS;

@@ -171,6 +171,21 @@ static int lock_top(struct commit *c) {
     return store_lenient(rc);
 }
 
+/* Somebody may have put another folder there since: ours still is as it was moved. */
+int store_lock_result(struct store *s) {
+    struct catalog_cursor cur;
+    struct stat st;
+    catalog_cursor_init(&cur, s->catalog);
+    int rc = catalog_at(&cur, 0);
+    if (!rc)
+        rc = fs_stat(s->dest, s->name, &st);
+    if (!rc && S_ISDIR(st.st_mode) && (st.st_mode & 0777) == 0700 && st.st_uid == geteuid() &&
+        cur.entry.kind == WIRE_DIR && store_has_mtime(&st, cur.entry.mtime_ns))
+        rc = store_lenient(fs_chmod(s->dest, s->name, store_mode(s, &cur.entry)));
+    catalog_cursor_clear(&cur);
+    return rc;
+}
+
 static int sync_dest(const struct store *s) {
     if (fsync(s->dest) < 0 && errno != EBADF && errno != EINVAL) /* it may not be readable to us */
         return -errno;

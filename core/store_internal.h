@@ -123,6 +123,7 @@ static inline bool store_same_kind(mode_t mode, uint8_t kind) {
     return (S_ISREG(mode) && kind == WIRE_FILE) || (S_ISDIR(mode) && kind == WIRE_DIR) ||
            (S_ISLNK(mode) && kind == WIRE_SYMLINK);
 }
+bool store_has_mtime(const struct stat *st, int64_t mtime_ns);
 /* Mode and mtime of the entry at hand as the manifest has them; st: as they are. */
 int worker_settle(struct store *s, struct worker *w, const struct stat *st);
 
@@ -140,6 +141,11 @@ static inline bool store_mode_works(const struct store *s, const struct manifest
 int worker_link_is_safe(struct worker *w);               /* 1; 0: it leads out of the selection */
 int worker_make_link(struct store *s, struct worker *w); /* replaces one of an earlier run */
 bool store_link_is_refused(int err); /* the link is left out, the others go on */
+
+/* --- store_commit.c --- */
+
+/* DEST/NAME is the result of an earlier run, which may have ended before it had its own mode. */
+int store_lock_result(struct store *s);
 
 /* --- store_slots.c --- */
 

@@ -126,7 +126,8 @@ static int sweep_entry(void *arg, bool matched) {
     if (w->disk.tree.index == 0)
         return 0;
     bool stays = matched && store_same_kind(e->st.st_mode, w->listed.cur.entry.kind);
-    if (stays && !e->unreadable)
+    bool locked = S_ISDIR(e->st.st_mode) && (e->st.st_mode & 0700) != 0700;
+    if (stays && !e->unreadable && !locked)
         return 0;
     w->changed = true;
     if (stays) /* with a mode that an interrupted commit has set already */

@@ -72,6 +72,8 @@ int worker_buffer(struct worker *w) {
 
 /* --- folders -------------------------------------------------------------------------------- */
 
+static bool is_locked(mode_t mode) { return S_ISDIR(mode) && (mode & 0700) != 0700; }
+
 /* A commit that was interrupted may have set modes that lock us out: take them back on the way to
  * `path`. The next commit sets them again. */
 static void thaw(struct store *s, char *path) {
@@ -80,10 +82,20 @@ static void thaw(struct store *s, char *path) {
         at += strcspn(at, "/");
         char cut = *at;
         *at = 0;
-        if (!fs_stat(s->data, path, &st) && S_ISDIR(st.st_mode) && (st.st_mode & 0700) != 0700)
+        if (!fs_stat(s->data, path, &st) && is_locked(st.st_mode))
             (void)fs_chmod(s->data, path, 0700);
         *at = cut;
     }
+}
+
+/* The same for a folder that can be opened, but perhaps not written to. */
+static int unlock(int dir) {
+    struct stat st;
+    if (dir < 0)
+        return dir;
+    if (!fstat(dir, &st) && is_locked(st.st_mode))
+        (void)fchmod(dir, 0700); /* if this fails, the steps that need it say so */
+    return dir;
 }
 
 int store_open_data(struct store *s) {
@@ -96,7 +108,7 @@ int store_open_data(struct store *s) {
         return 0;
     if (fd < 0)
         return fd;
-    s->data = fd;
+    s->data = unlock(fd);
     return 0;
 }
 
@@ -109,7 +121,7 @@ static int open_folder(struct store *s, struct worker *w, uint32_t index) {
         thaw(s, w->path);
         fd = fs_open_dir(s->data, w->path);
     }
-    return fd;
+    return unlock(fd);
 }
 
 int worker_dir(struct store *s, struct worker *w) {
@@ -171,7 +183,7 @@ int store_lenient(int err) {
     return err == -EPERM || err == -EOPNOTSUPP || err == -ENOSYS ? 0 : err;
 }
 
-static bool has_mtime(const struct stat *st, int64_t mtime_ns) {
+bool store_has_mtime(const struct stat *st, int64_t mtime_ns) {
     struct timespec t = fs_timespec(mtime_ns);
     return st->st_mtim.tv_sec == t.tv_sec && st->st_mtim.tv_nsec == t.tv_nsec;
 }
@@ -186,7 +198,7 @@ int worker_settle(struct store *s, struct worker *w, const struct stat *st) {
         mode |= st->st_mode & S_ISGID; /* as the folder around it gave it on */
     if (!S_ISLNK(st->st_mode) && (st->st_mode & 07777) != mode)
         rc = store_lenient(fs_chmod(dir, w->name, mode));
-    if (!rc && !has_mtime(st, e->mtime_ns))
+    if (!rc && !store_has_mtime(st, e->mtime_ns))
         rc = store_lenient(fs_set_mtime(dir, w->name, e->mtime_ns));
     return rc;
 }

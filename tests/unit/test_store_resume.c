@@ -465,74 +465,6 @@ static void result_moved_before_clean_up(void **arg) {
     expect_file(&dest, "mine/big", &items[1]);
 }
 
-/* Modes are set, the rename is not done: an owner without rights must get at the files again. */
-static void go_on_without_rights(void) {
-    bool ok[3];
-    assert_int_equal(setuid(65534), 0);
-    commit_and_die("rename");
-    here_set_boot_id("/nonexistent");
-    start();
-    assert_int_equal(plan.count[PLAN_CHECK], 3);
-    assert_int_equal(store_check(store, 0, 3, ok), 0);
-    assert_true(ok[0] && ok[1] && ok[2]);
-    assert_int_equal(source_commit(store), 0);
-}
-
-static void locked_folders(void **arg) {
-    const struct item locked[] = {
-        {.kind = WIRE_DIR, .name = "d", .mode = 0100},
-        {.kind = WIRE_DIR, .name = "e", .mode = 0001},
-        {.kind = WIRE_DIR, .name = "f", .parent = 1, .mode = 0002},
-        {.kind = WIRE_FILE, .name = "g", .parent = 2, .size = MIB + 1, .seed = 1, .mode = 0004},
-        {.kind = WIRE_FILE, .name = "h", .parent = 2, .size = 1, .seed = 1, .mode = 0007},
-    };
-    struct stat st;
-    int status;
-    if (geteuid() != 0)
-        skip();
-    assert_int_equal(fchmodat(dest.fd, ".", 0777, 0), 0);
-    source_clear(&src);
-    source_make(&src, locked, 5);
-    pid_t pid = fork();
-    if (pid == 0) {
-        go_on_without_rights();
-        _exit(0);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
-    expect_file(&dest, "d/e/f/g", &locked[3]);
-    expect_file(&dest, "d/e/f/h", &locked[4]);
-    assert_int_equal(fstatat(dest.fd, "d/e/f", &st, 0), 0);
-    assert_int_equal(st.st_mode & 07777, 0); /* 0002 without the umask's */
-    assert_int_equal(fstatat(dest.fd, "d", &st, 0), 0);
-    assert_int_equal(st.st_mode & 07777, 0100);
-    expect_only(&dest, "d");
-}
-
-/* A result whose own folder its owner may not write to. */
-static void locked_top(void **arg) {
-    const struct item locked[] = {{.kind = WIRE_DIR, .name = "d", .mode = 0555},
-                                  {.kind = WIRE_FILE, .name = "f", .size = 1, .seed = 1}};
-    struct stat st;
-    int status;
-    if (geteuid() != 0)
-        skip();
-    assert_int_equal(fchmodat(dest.fd, ".", 0777, 0), 0);
-    source_clear(&src);
-    source_make(&src, locked, 2);
-    pid_t pid = fork();
-    if (pid == 0) {
-        assert_int_equal(setuid(65534), 0);
-        assert_int_equal(download(&dest, "d", &src), 0);
-        _exit(0);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
-    assert_int_equal(fstatat(dest.fd, "d", &st, 0), 0);
-    assert_int_equal(st.st_mode & 07777, 0555);
-    expect_only(&dest, "d");
-}
-
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -563,8 +495,6 @@ int main(void) {
         TEST(crash_before_clean_up),
         TEST(crash_during_clean_up),
         TEST(result_moved_before_clean_up),
-        TEST(locked_folders),
-        TEST(locked_top),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
