@@ -27,7 +27,11 @@
     X(ERR_FORMAT, -10114, "a file of ours is malformed")                                           \
     X(ERR_DEPTH, -10115, "too deep or too long a path")                                            \
     X(ERR_LINK, -10116, "the symlink leads out of what was downloaded")                            \
-    X(ERR_STAGING, -10117, "names that end in .lanyard-part are for downloads on their way")
+    X(ERR_STAGING, -10117, "names that end in .lanyard-part are for downloads on their way")       \
+    X(ERR_FOREIGN, -10118, "no staging folder of ours, or one without its journal")                \
+    X(ERR_OTHER_VERSION, -10119, "another version of lanyard has begun it")                        \
+    X(ERR_OWNER, -10120, "it belongs to another user")                                             \
+    X(ERR_MOUNT, -10121, "it is a mount of its own")
 
 enum err {
 #define X(name, number, sentence) name = number,

@@ -67,6 +67,10 @@ static bool to_run_again(const struct fetch *f) {
     case ERR_KEY_CHANGED:
     case ERR_EXISTS:
     case ERR_LINK:
+    case ERR_FOREIGN:
+    case ERR_OTHER_VERSION:
+    case ERR_OWNER:
+    case ERR_MOUNT:
         return false;
     case ERR_STOPPED:
     case ERR_STALLED:

@@ -69,6 +69,7 @@ struct page_job {
     enum { PAGE_STORE, PAGE_BEGIN, PAGE_NEXT } step;
     struct source *source; /* whose manifest it is */
     struct store *store;
+    struct holder holder; /* of what we wanted to open */
     struct bytes page;
     struct kept kept; /* where the page lies */
 };
@@ -82,6 +83,8 @@ static void run_page(struct fetch_job *job) {
     case PAGE_STORE:
         memcpy(target.origin, f->origin, WIRE_KEY_LEN);
         job->err = store_open(&p->store, &target);
+        if (job->err == ERR_HELD)
+            (void)store_holder(&target, &p->holder);
         break;
     case PAGE_BEGIN:
         job->err = store_manifest_begin(f->store);
@@ -92,15 +95,57 @@ static void run_page(struct fetch_job *job) {
     }
 }
 
+/* The staging folder is none that we may touch. */
+static bool end_for_staging(struct fetch *f, int err) {
+    char name[NAME_MAX_LEN + 1], shown[4 * NAME_MAX_LEN + 1];
+    const char *why;
+
+    store_staging_name(f->name, name);
+    name_show(name, strlen(name), shown, sizeof shown);
+    switch (err) {
+    case ERR_FOREIGN:
+        why =
+            "is in the way: it is not a download on its way, or has lost its journal. Move it away "
+            "or remove it, then run the same command again";
+        break;
+    case ERR_OTHER_VERSION:
+        why =
+            "was begun by another version of lanyard. Finish it with that one, or remove it, then "
+            "run the same command again";
+        break;
+    case ERR_OWNER:
+        why = "belongs to another user. Choose another folder with -o";
+        break;
+    case ERR_MOUNT:
+        why = "is a mount of its own: what is downloaded there cannot be moved out of it. Unmount "
+              "it, or choose another folder with -o";
+        break;
+    default:
+        return false;
+    }
+    fetch_end(f, err, "%s/%s %s. It is not touched", f->shown_dir, shown, why);
+    return true;
+}
+
+static void end_for_holder(struct fetch *f, const struct holder *h) {
+    static const char advice[] = "Wait until it ends, or choose another folder with -o";
+
+    if (h->pid)
+        fetch_end(f, ERR_HELD, "%s/%s: process %d (%s) is downloading it right now. %s",
+                  f->shown_dir, f->shown, (int)h->pid, h->command[0] ? h->command : "?", advice);
+    else
+        fetch_end(f, ERR_HELD, "%s/%s: another lanyard is downloading it right now. %s",
+                  f->shown_dir, f->shown, advice);
+}
+
 static void end_without_store(struct fetch *f, int err) {
+    if (end_for_staging(f, err))
+        return;
     if (err == ERR_EXISTS)
         fetch_end(f, err,
                   "%s/%s exists already and is not touched. Move it away, or choose another folder "
                   "with -o",
                   f->shown_dir, f->shown);
-    else if (err == ERR_HELD)
-        fetch_end(f, err, "%s/%s: another lanyard is downloading it right now", f->shown_dir,
-                  f->shown);
     else if (err == ERR_NO_SPACE || err == -ENOSPC)
         fetch_end(f, ERR_NO_SPACE, "the disk of %s is full", f->shown_dir);
     else
@@ -146,6 +191,8 @@ static void page_done(struct fetch_job *job) {
     if (p->step == PAGE_STORE && job->err == STORE_FINISHED) {
         f->committed = true; /* by an earlier run, which ended before it could say so */
         fetch_end(f, 0, "%s", "");
+    } else if (job->err == ERR_HELD && p->step == PAGE_STORE) {
+        end_for_holder(f, &p->holder);
     } else if (job->err < 0 && p->step == PAGE_STORE) {
         end_without_store(f, job->err);
     } else if (err_code(job->err)) { /* a manifest that breaks the rules */

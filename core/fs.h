@@ -48,6 +48,9 @@ struct timespec fs_timespec(int64_t ns);                        /* as st_mtim ha
  * returns the first one. 0 also when it is not there. */
 int fs_remove_tree(int root, const char *path);
 
+/* Can names move from the one folder to the other? 1, or 0: they are of two mounts. */
+int fs_same_mount(int a, int b);
+
 /* renameat2(RENAME_NOREPLACE); where the file system lacks it, link and unlink, or a rename over an
  * empty file or folder made for it. -EEXIST if the target exists. Names are single components. */
 int fs_rename_new(int from_dir, const char *from, int to_dir, const char *to);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fs_remove -- fs_remove_tree(): a folder and all below it
+ * fs_remove -- fs_remove_tree(): a folder and all below it; where a mount ends
  *
  * Goes down by held folders, so that whoever renames things meanwhile can at the most make it miss
  * them, and only where it is still on the mount where it began.
@@ -36,6 +36,14 @@ static int mount_of(int fd, struct mount *m) {
 
 static bool mount_equal(const struct mount *a, const struct mount *b) {
     return a->dev_major == b->dev_major && a->dev_minor == b->dev_minor && a->id == b->id;
+}
+
+int fs_same_mount(int a, int b) {
+    struct mount of_a, of_b;
+    int err = mount_of(a, &of_a);
+    if (!err)
+        err = mount_of(b, &of_b);
+    return err ? err : mount_equal(&of_a, &of_b);
 }
 
 static int remove_entry(int dir, const char *name, const struct mount *mount, unsigned depth);

@@ -89,24 +89,11 @@ int journal_write_header(int fd, const struct journal_header *h) {
     return fs_pwrite_all(fd, bytes, sizeof bytes, 0);
 }
 
-int journal_read_header(int fd, struct journal_header *h) {
-    uint8_t bytes[JOURNAL_HEADER_LEN];
-    int rc = fs_pread_all(fd, bytes, sizeof bytes, 0);
-    if (rc == -ENODATA)
-        return ERR_FORMAT;
-    return rc < 0 ? rc : journal_header_get(h, bytes);
-}
-
-int journal_put(int fd, uint64_t first, uint32_t n, const uint8_t *digests) {
-    return fs_pwrite_all(fd, digests, (size_t)n * SLOT_LEN, JOURNAL_HEADER_LEN + first * SLOT_LEN);
-}
-
-int journal_get(int fd, uint64_t first, uint32_t n, uint8_t *digests) {
-    size_t len = (size_t)n * SLOT_LEN, have = 0;
-    uint64_t at = JOURNAL_HEADER_LEN + first * SLOT_LEN;
-
+/* Up to len bytes; returns how many there were before the end of the file. */
+static ssize_t read_some(int fd, uint8_t *out, size_t len, uint64_t at) {
+    size_t have = 0;
     while (have < len) {
-        ssize_t got = pread(fd, digests + have, len - have, (off_t)(at + have));
+        ssize_t got = pread(fd, out + have, len - have, (off_t)(at + have));
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -115,7 +102,42 @@ int journal_get(int fd, uint64_t first, uint32_t n, uint8_t *digests) {
             break;
         have += (size_t)got;
     }
+    return (ssize_t)have;
+}
+
+static bool is_zero(const uint8_t *bytes, size_t len) {
+    return len == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0);
+}
+
+/* What it is, if it is no header of this version. */
+static int judge(const uint8_t *bytes, size_t len) {
+    enum { LETTERS = 7 };
+    bool whole = len == JOURNAL_HEADER_LEN && be_get(bytes + AT_SUM, 8) == digest_64(bytes, AT_SUM);
+    if (is_zero(bytes, len))
+        return JOURNAL_NONE;
+    if (memcmp(bytes, magic, len < LETTERS ? len : LETTERS) != 0)
+        return ERR_FOREIGN;
+    return whole && bytes[LETTERS] != magic[LETTERS] ? ERR_OTHER_VERSION : ERR_FORMAT;
+}
+
+int journal_read_header(int fd, struct journal_header *h) {
+    uint8_t bytes[JOURNAL_HEADER_LEN] = {0};
+    ssize_t len = read_some(fd, bytes, sizeof bytes, 0);
+    if (len < 0)
+        return (int)len;
+    return journal_header_get(h, bytes) ? judge(bytes, (size_t)len) : 0;
+}
+
+int journal_put(int fd, uint64_t first, uint32_t n, const uint8_t *digests) {
+    return fs_pwrite_all(fd, digests, (size_t)n * SLOT_LEN, JOURNAL_HEADER_LEN + first * SLOT_LEN);
+}
+
+int journal_get(int fd, uint64_t first, uint32_t n, uint8_t *digests) {
+    size_t len = (size_t)n * SLOT_LEN;
+    ssize_t have = read_some(fd, digests, len, JOURNAL_HEADER_LEN + first * SLOT_LEN);
+    if (have < 0)
+        return (int)have;
     have -= have % SLOT_LEN; /* half a slot at the end of a torn file is no slot */
-    memset(digests + have, 0, len - have);
+    memset(digests + have, 0, len - (size_t)have);
     return 0;
 }

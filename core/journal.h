@@ -41,7 +41,12 @@ int journal_header_get(struct journal_header *h,
                        const uint8_t in[static JOURNAL_HEADER_LEN]); /* ERR_FORMAT */
 
 int journal_write_header(int fd, const struct journal_header *h);
-int journal_read_header(int fd, struct journal_header *h); /* ERR_FORMAT also when it is cut */
+
+/* JOURNAL_NONE: nothing was written yet, it is empty or begins with zeros. ERR_FORMAT: it is torn.
+ * ERR_OTHER_VERSION: whole, but of another version of this format: each begins with the same seven
+ * letters and has its sum at the same place. ERR_FOREIGN: it is something else. */
+enum { JOURNAL_NONE = 1 };
+int journal_read_header(int fd, struct journal_header *h);
 
 /* n slots from `first` on; candidate i is slot chunks + i. Those beyond the end of the file are
  * read as absent. */

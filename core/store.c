@@ -1,127 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * store -- open, lock and load a staging folder; close it
+ * store -- open and load a staging folder; close it
  *
- * The lock is held on the file that is named `journal`, and nothing below the staging folder is
- * read or changed before it is. Whoever replaces or removes that file holds its lock; so one looks
- * again after locking whether it is still the one with that name.
+ * What is in a staging folder is removed only under a journal of ours. Where there is none, `data`
+ * may be anything: whoever made it is asked to move it away.
  */
 #include "core/store_internal.h"
 
-#include "core/digest.h"
 #include "core/err.h"
 #include "core/fs.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/file.h>
 #include <unistd.h>
-
-enum { AGAIN = 1, TRIES = 100 };
 
 void (*store_step_hook)(const char *name);
 
-/* --- names --------------------------------------------------------------------------- */
-
-static const char suffix[] = ".lanyard-part";
-
-bool store_is_staging(const char *name) {
-    size_t len = strlen(name), cut = strlen(suffix);
-    return len >= cut && strcasecmp(name + len - cut, suffix) == 0; /* FAT knows no case */
-}
-
-static void name_staging(const char *name, char out[static NAME_MAX_LEN + 1]) {
-    size_t len = strlen(name), room = NAME_MAX_LEN - strlen(suffix);
-    if (len <= room) {
-        snprintf(out, NAME_MAX_LEN + 1, "%s%s", name, suffix);
-        return;
-    }
-    size_t cut = room - 1 - 16;
-    for (int i = 0; i < 3 && ((uint8_t)name[cut] & 0xc0) == 0x80; i++)
-        cut--; /* not in the middle of a UTF-8 character */
-    snprintf(out, NAME_MAX_LEN + 1, "%.*s~%016" PRIx64 "%s", (int)cut, name, digest_64(name, len),
-             suffix);
-}
-
-/* --- the lock ------------------------------------------------------------------------------- */
-
-static void close_fd(int *fd) {
+void store_close_fd(int *fd) {
     if (*fd >= 0)
         close(*fd);
     *fd = STORE_NONE;
-}
-
-int store_lock(int fd) {
-    if (!flock(fd, LOCK_EX | LOCK_NB))
-        return 0;
-    return errno == EWOULDBLOCK ? ERR_HELD : -errno;
 }
 
 static int exists(int dir, const char *name) {
     struct stat st;
     int rc = fs_stat(dir, name, &st);
     return rc == -ENOENT ? 0 : rc ? rc : 1;
-}
-
-static bool is_named(int fd, int dir, const char *name) {
-    struct stat a, b;
-    return !fstat(fd, &a) && !fs_stat(dir, name, &b) && a.st_dev == b.st_dev &&
-           a.st_ino == b.st_ino;
-}
-
-/* In a folder that everybody may write to, somebody else may have made it. */
-static int check_owner(const struct store *s) {
-    struct stat staging, dest;
-    if (fstat(s->staging, &staging) < 0 || fstat(s->dest, &dest) < 0)
-        return -errno;
-    return staging.st_uid == geteuid() || staging.st_uid == dest.st_uid ? 0 : -EACCES;
-}
-
-static int open_journal(const struct store *s) {
-    int fd = fs_open_write(s->staging, "journal");
-    return fd == -ENOENT ? fs_create(s->staging, "journal", 0600) : fd;
-}
-
-/* 0: it is ours; AGAIN: it went away or was replaced under our hands. */
-static int lock_staging(struct store *s) {
-    s->staging = fs_open_dir(s->dest, s->staging_name);
-    if (s->staging == -ENOENT) {
-        int rc = exists(s->dest, s->name);
-        if (rc)
-            return rc < 0 ? rc : ERR_EXISTS;
-        rc = fs_mkdir(s->dest, s->staging_name, 0700);
-        return rc && rc != -EEXIST ? rc : AGAIN;
-    }
-    if (s->staging < 0)
-        return s->staging;
-    int rc = check_owner(s);
-    if (rc)
-        return rc;
-    s->journal = open_journal(s);
-    if (s->journal == -ENOENT || s->journal == -EEXIST)
-        return AGAIN;
-    rc = s->journal < 0 ? s->journal : store_lock(s->journal);
-    if (rc)
-        return rc;
-    return is_named(s->journal, s->staging, "journal") &&
-                   is_named(s->staging, s->dest, s->staging_name)
-               ? 0
-               : AGAIN;
-}
-
-static int open_staging(struct store *s) {
-    int rc = AGAIN;
-    for (int i = 0; i < TRIES && rc == AGAIN; i++) {
-        close_fd(&s->journal);
-        close_fd(&s->staging);
-        rc = lock_staging(s);
-    }
-    return rc == AGAIN ? ERR_HELD : rc;
 }
 
 /* --- what is there -------------------------------------------------------------------------- */
@@ -164,7 +70,7 @@ static int load_manifest(struct store *s, const char *name) {
         return ERR_FORMAT;
     int rc = fd < 0 ? fd : catalog_load(&c, fd);
     if (rc) {
-        close_fd(&fd);
+        store_close_fd(&fd);
         return rc == WIRE_ERR(WIRE_PROTOCOL) || rc == WIRE_ERR(WIRE_LIMIT) ? ERR_FORMAT : rc;
     }
     const struct catalog_totals *t = catalog_totals(c);
@@ -215,11 +121,9 @@ static int load_current(struct store *s) {
 
 static int load_journal(struct store *s) {
     struct here here;
-    int rc = journal_read_header(s->journal, &s->header);
-    if (!rc)
-        rc = load_current(s);
+    int rc = load_current(s);
     if (rc)
-        return rc == ERR_FORMAT ? begin_anew(s) : rc;
+        return rc;
     here_read(&here, s->staging);
     s->unclean = s->header.flags & JOURNAL_VERIFY_ALL;
     s->believed = !s->unclean && here_same(&here, &s->header.here);
@@ -230,18 +134,12 @@ static int load_journal(struct store *s) {
     return rc;
 }
 
-/* Without `data` nothing has arrived yet, or it has become DEST/NAME: nothing is kept. */
-static int load_staging(struct store *s) {
-    int data = exists(s->staging, "data"), target = exists(s->dest, s->name);
-    if (data < 0 || target < 0)
-        return data < 0 ? data : target;
-    s->resumed = data;
-    if (!target)
-        return load_journal(s);
-    if (data)
+/* The target is there already. Without `data`, what is left of the staging folder goes. */
+static int clean_up(struct store *s, int journal) {
+    if (s->resumed || (journal && journal != ERR_FORMAT && journal != JOURNAL_NONE))
         return ERR_EXISTS;
-    int rc = journal_read_header(s->journal, &s->header);
-    bool committed = !rc && s->header.flags & JOURNAL_COMMITTED;
+    bool committed = !journal && s->header.flags & JOURNAL_COMMITTED;
+    int rc = 0;
     if (committed) {
         rc = load_manifest(s, "manifest"); /* it goes first: then all else was done */
         if (!rc)
@@ -250,6 +148,26 @@ static int load_staging(struct store *s) {
     if (!rc || rc == ERR_FORMAT)
         rc = store_remove_staging(s);
     return rc ? rc : committed ? STORE_FINISHED : ERR_EXISTS;
+}
+
+/* Without `data` nothing has arrived yet, or it has become DEST/NAME: nothing is kept. */
+static int load_staging(struct store *s) {
+    int data = exists(s->staging, "data"), target = exists(s->dest, s->name);
+    if (data < 0 || target < 0)
+        return data < 0 ? data : target;
+    s->resumed = data;
+    int rc = journal_read_header(s->journal, &s->header);
+    if (target)
+        return clean_up(s, rc);
+    if (rc == JOURNAL_NONE && data)
+        return ERR_FOREIGN;
+    if (!rc)
+        rc = load_journal(s);
+    return rc == ERR_FORMAT || rc == JOURNAL_NONE ? begin_anew(s) : rc;
+}
+
+static bool is_in_the_way(int err) {
+    return err == ERR_FOREIGN || err == ERR_OWNER || err == ERR_MOUNT;
 }
 
 /* --- life ----------------------------------------------------------------------------------- */
@@ -266,11 +184,13 @@ int store_open(struct store **out, const struct store_target *t) {
     pthread_mutex_init(&s->lock, NULL);
     s->staging = s->journal = s->data = STORE_NONE;
     strcpy(s->name, t->name);
-    name_staging(t->name, s->staging_name);
+    store_staging_name(t->name, s->staging_name);
     snprintf(s->path, sizeof s->path, "%s", t->path);
     s->umask = here_umask();
     s->dest = fs_open_root(t->dir);
-    int rc = s->dest < 0 ? s->dest : open_staging(s);
+    int rc = s->dest < 0 ? s->dest : store_lock_staging(s);
+    if (s->dest >= 0 && is_in_the_way(rc) && exists(s->dest, s->name) == 1)
+        rc = ERR_EXISTS; /* that matters more */
     if (!rc)
         rc = load_staging(s);
     if (rc)
@@ -292,10 +212,10 @@ void store_close(struct store *s) {
     bits_clear(&s->settled);
     bits_clear(&s->unchecked);
     free(s->skips);
-    close_fd(&s->data);
-    close_fd(&s->journal);
-    close_fd(&s->staging);
-    close_fd(&s->dest);
+    store_close_fd(&s->data);
+    store_close_fd(&s->journal);
+    store_close_fd(&s->staging);
+    store_close_fd(&s->dest);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }

@@ -19,7 +19,9 @@
 #define CORE_STORE_H
 
 #include "core/catalog.h"
+#include "core/holder.h"
 #include "core/plan.h"
+#include "proto/name.h"
 
 #include <stdatomic.h>
 
@@ -35,14 +37,21 @@ struct store_target {
 enum { STORE_FINISHED = 1 };
 
 /* 0: *s is open. STORE_FINISHED: an earlier run ended between the rename of its commit and the
- * clean-up; DEST/NAME is complete, staging is removed now, *s is NULL. ERR_HELD: another process
- * has the staging folder; ERR_EXISTS: DEST/NAME exists; -ENOTDIR, -ELOOP: something that is no
- * folder has the name of the staging folder; other errors of the folder. A staging folder whose
- * journal or manifest is torn, or is of another version, keeps nothing: it is begun anew.
- * Where NAME.lanyard-part is longer than 255 bytes, NAME is cut (at a character) and followed by
- * "~" and 16 hex digits of its XXH3-64. */
+ * clean-up; DEST/NAME is complete, staging is removed now, *s is NULL. ERR_EXISTS: DEST/NAME
+ * exists. Of the staging folder, which is not touched then: ERR_HELD: another process has it, see
+ * store_holder; ERR_FOREIGN: it is no folder, or holds something without a journal of ours;
+ * ERR_OTHER_VERSION: another version of this program began it; ERR_OWNER: another user did;
+ * ERR_MOUNT: it is a mount of its own. Other errors of the folder. A staging folder whose journal
+ * is ours but torn, or whose manifest is not the journal's, keeps nothing: it is begun anew. */
 int store_open(struct store **s, const struct store_target *t);
 void store_close(struct store *s); /* takes NULL */
+
+/* After ERR_HELD: by whom? As holder_find. */
+bool store_holder(const struct store_target *t, struct holder *h);
+
+/* Where NAME.lanyard-part is longer than 255 bytes, NAME is cut (at a character) and followed by
+ * "~" and 16 hex digits of its XXH3-64. */
+void store_staging_name(const char *name, char out[static NAME_MAX_LEN + 1]);
 
 /* The manifest that is here, or NULL. */
 const struct catalog *store_catalog(const struct store *s);

@@ -2,7 +2,8 @@
 /*
  * store_internal -- what the files of the store share; nobody else includes it
  *
- *     store.c          open, lock, load what is there, close
+ *     store.c          open, load what is there, close
+ *     store_lock.c     the staging folder: its name, is it ours, one at a time
  *     store_tree.c     workers: from a chunk to a held folder or file; entries left out
  *     store_slots.c    which chunks are here: slots, belief, re-reading
  *     store_manifest.c a new manifest: carry slots over, make it current, sweep
@@ -75,12 +76,19 @@ int store_error(struct store *s, int err);
 int store_set_flags(struct store *s, unsigned set, unsigned clear); /* in the journal, on disk */
 int store_adopt(struct store *s, struct catalog *c); /* c is the manifest now; frees the old one */
 int store_remove_staging(struct store *s);           /* the journal goes last */
+void store_close_fd(int *fd);                        /* takes STORE_NONE, leaves it */
+
+static inline bool store_stopped(const struct store *s) { return s->stop && *s->stop; }
+
+/* --- store_lock.c --- */
+
 /* The name of a folder like ours: taken from a peer, it could hold a download that the peer has
  * prepared, its bytes under another one's journal. */
 bool store_is_staging(const char *name);
 int store_lock(int fd); /* flock; ERR_HELD */
-
-static inline bool store_stopped(const struct store *s) { return s->stop && *s->stop; }
+/* Opens or makes the staging folder, and locks it. ERR_HELD, ERR_EXISTS, ERR_FOREIGN, ERR_OWNER,
+ * ERR_MOUNT: see store_open. */
+int store_lock_staging(struct store *s);
 
 /* --- store_tree.c --- */
 

@@ -198,7 +198,7 @@ int store_manifest_page(struct store *s, const uint8_t *bytes, size_t len) {
 }
 
 /* What is in memory only is lost when the power goes; then the renames must not be all that is
- * left of an earlier download. */
+ * left of an earlier download, nor `data` with an empty journal, which nobody would know as ours. */
 static int sync_file(struct store *s, const char *name) {
     int fd = fs_open_file(s->staging, name);
     if (fd < 0)
@@ -213,12 +213,11 @@ static int write_journal(struct store *s, int fd, const struct journal_header *h
     int rc = store_lock(fd);
     if (!rc)
         rc = journal_write_header(fd, h);
-    if (rc || !s->catalog)
-        return rc;
-    rc = carry_over(s, fd, same_origin);
+    if (!rc && s->catalog)
+        rc = carry_over(s, fd, same_origin);
     if (!rc)
         rc = sync_file(s, "journal.new");
-    return rc ? rc : sync_file(s, "manifest.new");
+    return rc || !s->catalog ? rc : sync_file(s, "manifest.new");
 }
 
 static void new_header(struct store *s, struct journal_header *h, const uint8_t *origin) {

@@ -42,6 +42,7 @@ OPENS = {
     "core/identity.c": "our own key in our own state folder",
     "core/trust.c": "known_peers in our own state folder",
     "core/here.c": "reads the boot id and the umask from /proc",
+    "core/holder.c": "reads /proc/locks and the name of a process",
     "cli/main.c": "/dev/null in place of a standard stream that is closed",
     "discovery/avahi_embedded.c": "reads the boot id and which network namespace it is in",
 }

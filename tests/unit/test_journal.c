@@ -117,7 +117,7 @@ static void not_canonical(void **arg) {
 
 static void torn(void **arg) {
     struct journal_header h = example(), back;
-    assert_int_equal(journal_read_header(fd, &back), ERR_FORMAT); /* empty */
+    assert_int_equal(journal_read_header(fd, &back), JOURNAL_NONE); /* empty */
     assert_int_equal(journal_write_header(fd, &h), 0);
     assert_int_equal(ftruncate(fd, JOURNAL_HEADER_LEN - 1), 0);
     assert_int_equal(journal_read_header(fd, &back), ERR_FORMAT);

@@ -334,27 +334,9 @@ static void torn_journal(void **arg) {
     expect_anew();
 }
 
-static void empty_journal(void **arg) {
-    first_run();
-    scratch_file(&dest, STAGING "journal", "");
-    expect_anew();
-}
-
 static void spoiled_header(void **arg) {
     first_run();
     spoil(STAGING "journal", 20);
-    expect_anew();
-}
-
-static void journal_of_another_version(void **arg) {
-    first_run();
-    spoil(STAGING "journal", 7);
-    expect_anew();
-}
-
-static void missing_journal(void **arg) {
-    first_run();
-    assert_int_equal(unlinkat(dest.fd, STAGING "journal", 0), 0);
     expect_anew();
 }
 
@@ -481,10 +463,7 @@ int main(void) {
         TEST(error_while_checking),
         TEST(errors_get_their_names),
         TEST(torn_journal),
-        TEST(empty_journal),
         TEST(spoiled_header),
-        TEST(journal_of_another_version),
-        TEST(missing_journal),
         TEST(spoiled_manifest),
         TEST(torn_manifest),
         TEST(missing_manifest),
