@@ -20,7 +20,7 @@ import pathlib
 import random
 
 from lan import Lan
-from tree import make_tree
+from tree import entries, holes, make_tree, same_entries
 
 FAULTS = {}
 
@@ -64,15 +64,20 @@ class Trees:
 
     def __init__(self, folder, big, small):
         self.folder, self.big, self.small = folder, big, small
-        self.made = {}
+        self.made, self.entries = {}, {}
 
     def get(self, big, small):
         wanted = big or self.big, small or self.small
         if wanted not in self.made:
             folder = self.folder / f"of-{wanted[0]}-{wanted[1]}"
             folder.mkdir()
-            self.made[wanted] = make_tree(folder / "tree", files=wanted[1], big=wanted[0])
+            tree = make_tree(folder / "tree", files=wanted[1], big=wanted[0])
+            self.made[wanted], self.entries[tree] = tree, entries(tree)
         return self.made[wanted]
+
+    def same(self, tree, other):
+        same_entries(self.entries[tree], entries(other))
+        assert holes(tree / "sparse") <= holes(other / "sparse")
 
 
 class Round:
@@ -105,6 +110,10 @@ class Round:
         """The mixed tree, named "tree", that all rounds share: to be served, never written to.
         One file of `big` bytes, `small` little ones, a sparse one, empty ones, links, modes."""
         return self.trees.get(big, small)
+
+    def same_tree(self, tree, other):
+        """Is `other` the tree that tree() gave, entry by entry, holes included?"""
+        self.trees.same(tree, other)
 
     def count(self, what, n=1):
         """Adds n to a figure of the summary: "kills", "MiB sent again"."""

@@ -152,6 +152,16 @@ class Process:
             fields = f.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def written(self):
+        """Bytes it has written so far, to files and sockets; until wait() also after its end."""
+        with open(f"/proc/{self.pid}/io") as f:
+            return int(re.search(r"wchar: (\d+)", f.read())[1])
+
+    def dead(self):
+        """It has ended; unlike alive(), this leaves it to be waited for."""
+        with open(f"/proc/{self.pid}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0] == "Z"
+
     def kill(self, sig=signal.SIGKILL):
         if self.alive():
             os.kill(self.pid, sig)

@@ -84,11 +84,28 @@ def entries(root):
     return found
 
 
-def same_tree(a, b):
-    a, b = entries(a), entries(b)
-    assert a.keys() == b.keys()
+def same_entries(a, b):
+    assert a.keys() == b.keys(), f"{a.keys() ^ b.keys()} only in one of them"
     for path, what in a.items():
         assert what == b[path], path
+
+
+def same_tree(a, b):
+    same_entries(entries(a), entries(b))
+
+
+def holes(path):
+    """Numbers of the whole chunks of 1 MiB that occupy nothing."""
+    with open(path, "rb") as f:
+        size, found = os.fstat(f.fileno()).st_size, set()
+        for chunk in range(size // MIB):
+            try:
+                data = os.lseek(f.fileno(), chunk * MIB, os.SEEK_DATA)
+            except OSError:  # ENXIO: nothing but a hole up to the end
+                data = size
+            if data >= (chunk + 1) * MIB:
+                found.add(chunk)
+        return found
 
 
 def blocks(path):
