@@ -97,6 +97,10 @@ static void tell_json(struct download *d, const struct fetch_event *e) {
         print_event(d, json_pack("{s:s, s:s, s:s, s:I}", "event", "source", "peer", e->peer,
                                  "message", e->text, "sources", (json_int_t)e->sources));
         break;
+    case FETCH_WALK:
+        print_event(d, json_pack("{s:s, s:s, s:I}", "event", "walk", "peer", e->peer, "entries",
+                                 (json_int_t)e->walked));
+        break;
     case FETCH_WARNING:
         print_event(d, json_pack("{s:s, s:s, s:s}", "event", "warning", "peer", e->peer, "message",
                                  e->text));
@@ -113,6 +117,8 @@ static void tell(struct download *d, const struct fetch_event *e) {
     case FETCH_SOURCE:
         if (e->sources < d->connected)
             warn("lost %s: %s", e->peer, e->text);
+        break;
+    case FETCH_WALK:
         break;
     case FETCH_WARNING:
         warn("%s", e->text);

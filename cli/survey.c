@@ -200,7 +200,8 @@ static void ask(struct survey_peer *p) {
     struct query_request request = {.to = p->to,
                                     .kind = r->question->kind,
                                     .timeout_ms = r->question->peer_ms,
-                                    .answer_ms = r->question->answer_ms};
+                                    .answer_ms = r->question->answer_ms,
+                                    .whole_ms = r->question->only ? 0 : SURVEY_WHOLE_MS};
     int err;
 
     snprintf(request.arg, sizeof request.arg, "%s", r->question->arg);

@@ -23,7 +23,8 @@ enum {
     SURVEY_WAIT_MS = 5000,
     SURVEY_PATIENCE_MS = 3000, /* a peer that starts now is visible after 2 s */
     SURVEY_PEER_MS = 3000,
-    SURVEY_ANSWER_MS = 60000, /* to search a large, slow disk */
+    SURVEY_ANSWER_MS = 20000, /* without a sign that it works on the answer */
+    SURVEY_WHOLE_MS = 60000,  /* for all of it, unless this peer alone is meant */
 };
 
 enum survey_state {
@@ -66,7 +67,7 @@ struct survey_question {
     uint64_t wait_ms;             /* never longer, but for peers that are there and work on it */
     uint64_t patience_ms;         /* as long as nobody answered, so long since browsing began */
     uint64_t peer_ms;             /* for each peer to be reached */
-    uint64_t answer_ms;           /* how long it may be silent then; 0: no longer than wait_ms */
+    uint64_t answer_ms;           /* how long it may stand still then; 0: no longer than wait_ms */
     uint64_t max_rows;            /* of each peer, then it has answered; 0: no limit */
     bool any_key;                 /* listen to peers with a changed key too */
     /* A row of a peer in SURVEY_ASKED that is identified. May be NULL. */

@@ -70,6 +70,8 @@ void survey_warn(const struct survey *r) {
             warn("%s at %s is left out: its key is not the one known under this name. "
                  "`lanyard list '%s'` tells more",
                  p->name, p->addr, p->name);
+        } else if (p->state == SURVEY_FAILED && p->identified) {
+            warn("%s is left out: %s", p->name, reason(p));
         } else if (p->state == SURVEY_FAILED && p->origin == SURVEY_ADDED) {
             show_address(p->to.host, p->to.port, label);
             warn("%s: %s", label, reason(p));

@@ -88,7 +88,7 @@ static void check_liveness(struct conn *c) {
     struct msg ping = {.type = WIRE_PING};
 
     /* we did not listen, or the whole loop slept: the silence is ours */
-    if (c->paused || now > c->due + LATE_MS)
+    if (conn_is_taken(c) || c->paused || now > c->due + LATE_MS)
         c->life.heard = now;
     switch (liveness_check(&c->life, c->env->patience, now, &next)) {
     case LIVENESS_DEAD:
@@ -291,6 +291,8 @@ void conn_expect(struct conn *c, bool answer) {
     else if (!c->life.expected)
         c->life.expected = uv_now(c->env->loop);
 }
+
+uint64_t conn_answered(const struct conn *c) { return c->session.answered; }
 
 void *conn_owner(const struct conn *c) { return c->owner; }
 

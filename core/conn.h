@@ -88,6 +88,9 @@ const char *conn_name(const struct conn *c);     /* its display name, escaped; "
 const char *conn_software(const struct conn *c); /* its version, escaped */
 const char *conn_addr(const struct conn *c);     /* "192.168.1.7:5000", "[fe80::1%eth0]:5000" */
 
+/* Bytes of what was asked for that have arrived so far, also of frames that are not whole yet. */
+uint64_t conn_answered(const struct conn *c);
+
 /* Is an answer expected? Then silence counts (PROTOCOL.md, liveness). */
 void conn_expect(struct conn *c, bool answer);
 

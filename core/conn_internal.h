@@ -49,6 +49,7 @@ struct conn {
     struct pool_waiter waiter; /* for one */
     uint8_t *reserve;          /* it came */
 
+    uint64_t written, taken; /* bytes given to the socket; see conn_is_taken() */
     struct liveness life;
     uint64_t due; /* when the timer was to fire */
     int why;
@@ -66,6 +67,10 @@ void conn_fail(struct conn *c, int why, const char *text);    /* the same: it is
 int conn_start_reading(struct conn *c);
 void conn_receive(struct conn *c); /* all that was fed to tls */
 void conn_on_wake(uv_idle_t *wake);
+
+/* Has the peer's system taken some of what we sent since this was asked last, with more still on its
+ * way? Then its PONG may be late for no other reason than a slow line. */
+bool conn_is_taken(struct conn *c);
 
 /* conn_talk.c */
 void conn_log_frame(const struct conn *c, const char *verb, const struct wire_header *h);

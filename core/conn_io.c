@@ -4,6 +4,7 @@
 #include "core/err.h"
 
 #include <stddef.h>
+#include <sys/ioctl.h>
 
 enum { PAUSED = 1 };
 
@@ -46,8 +47,24 @@ static int write_blocks(struct conn *c, bool all) {
             return r;
         c->next_write = (c->next_write + 1) % BLOCKS_MAX;
         c->n_writes++;
+        c->written += len;
     }
     return 0;
+}
+
+bool conn_is_taken(struct conn *c) {
+    size_t ours = uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp);
+    int kernels = 0; /* not sent, or not acknowledged: tcp(7), SIOCOUTQ */
+    uint64_t taken;
+    uv_os_fd_t fd;
+    bool more;
+
+    if (uv_fileno((uv_handle_t *)&c->tcp, &fd) < 0 || ioctl(fd, TIOCOUTQ, &kernels) < 0)
+        return false;
+    taken = c->written - ours - (uint64_t)kernels;
+    more = taken > c->taken && taken < c->written;
+    c->taken = taken;
+    return more;
 }
 
 /* Encrypts from the queue until it is empty or the blocks are full. */

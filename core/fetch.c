@@ -10,10 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    TICK_MS = 100,
-    WALK_MS = 2000, /* who is connected for so long without an answer to OPEN walks a large tree */
-};
+enum { TICK_MS = 100 };
 
 /* ---- jobs ---- */
 
@@ -154,21 +151,6 @@ void fetch_say(struct fetch *f, struct fetch_event e) {
     f->handler->on_event(f->owner, &e);
 }
 
-void fetch_progress(struct fetch *f) { f->last_progress_ms = uv_now(f->env->loop); }
-
-static void check_stall(struct fetch *f, uint64_t now) {
-    bool waits_for_walk =
-        f->phase == FETCH_OPENING && f->current->conn && now - f->opening_at_ms > WALK_MS;
-
-    if (f->n_jobs || waits_for_walk)
-        fetch_progress(f);
-    else if (now - f->last_progress_ms > f->timeout_ms)
-        fetch_end(f, ERR_STALLED,
-                  "nothing arrived from %s for %llu s (%s). Run the same command again to go on",
-                  source_peer(f->current), (unsigned long long)(f->timeout_ms / 1000),
-                  f->why < 0 ? f->text : "it does not answer");
-}
-
 static void on_tick(uv_timer_t *timer) {
     struct fetch *f = (struct fetch *)timer;
     uint64_t now = uv_now(f->env->loop);
@@ -178,7 +160,7 @@ static void on_tick(uv_timer_t *timer) {
     if (f->phase < FETCH_COMMITTING)
         source_tick(f, now);
     if (f->phase < FETCH_COMMITTING)
-        check_stall(f, now);
+        fetch_check_pace(f, now);
 }
 
 /* ---- commit ---- */
@@ -315,7 +297,7 @@ int fetch_start(struct fetch **out, const struct conn_env *env, struct trust *tr
     }
     uv_timer_init(env->loop, &f->tick);
     uv_timer_start(&f->tick, on_tick, 0, TICK_MS);
-    fetch_progress(f);
+    f->ticked_ms = f->moved_ms = f->brought_ms = uv_now(env->loop);
     *out = f;
     return 0;
 }

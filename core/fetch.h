@@ -37,6 +37,7 @@ struct fetch_event {
         FETCH_STARTED,  /* opened: totals are known */
         FETCH_PROGRESS, /* at most 10 times a second */
         FETCH_SOURCE,   /* connected to or lost: text says which and why */
+        FETCH_WALK,     /* the source still looks at what was asked for: walked */
         FETCH_WARNING,  /* text */
     } kind;
     const char *peer; /* escaped; "" if none */
@@ -44,6 +45,7 @@ struct fetch_event {
     uint64_t bytes, done; /* of the selection; done counts what is on disk and believed */
     uint64_t fetched;     /* payload bytes taken from peers in this run */
     uint32_t entries;
+    uint64_t walked;  /* names that the source has looked at so far */
     unsigned sources; /* connected now */
 };
 

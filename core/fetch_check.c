@@ -34,7 +34,9 @@ static void settle(struct fetch *f, const struct check_job *check) {
             fetch_now_here(f, chunk);
         else
             plan_set(&f->plan, chunk, check->ok[i] ? PLAN_HAVE : PLAN_ABSENT);
-        if (!check->ok[i] && f->young_checked)
+        if (check->ok[i])
+            fetch_brought(f);
+        else if (f->young_checked)
             f->have_bytes -= fetch_chunk_len(f, chunk);
     }
 }
@@ -49,7 +51,6 @@ static void check_done(struct fetch_job *job) {
     else if (job->err == 0)
         settle(f, check);
     free(check);
-    fetch_progress(f);
     fetch_pump(f);
 }
 
@@ -132,6 +133,8 @@ int fetch_on_digest(struct source *s, const struct msg *m) {
     }
     f->n_checks++;
     f->digests_left -= n;
+    source_answered(s);
+    fetch_moved(f);
     for (uint32_t i = 0; i < n; i++)
         plan_set(&f->plan, first + i, PLAN_ABSENT);
     plan_ask(&f->plan, first, n, FETCH_CHECKING);

@@ -6,6 +6,7 @@
  *     fetch_source.c  one peer that we take from: dial, trust, lose, dial again
  *     fetch_open.c    from OPEN over the manifest to a plan
  *     fetch_run.c     the phase RUN: ask, receive, write
+ *     fetch_pace.c    does it come nearer its end; who is too slow
  *     fetch_check.c   what is on disk already: re-read it, or compare it with the source's digests
  *
  * Each job is one fetch_job on the worker pool; f->n_jobs counts them. Phases that change what the
@@ -57,7 +58,11 @@ struct source {
     bool open;         /* the selection of f is open at it: it can be asked for chunks */
     bool gave;         /* at least one chunk */
     uint64_t retry_at_ms, backoff_ms, lost_at_ms;
-    int refused; /* its answer to OPEN */
+    uint64_t owing_ms, answered; /* since when it owes an answer; conn_answered() then */
+    bool too_slow;               /* that is why it is closed */
+    uint64_t walked, walk_asked_ms;
+    uint16_t walk_req; /* INFO_GET that is out, 0: none */
+    int refused;       /* its answer to OPEN */
     uint16_t last_req, open_req;
     struct source_ask asks[FETCH_ASKS];
 };
@@ -102,8 +107,7 @@ struct fetch {
     unsigned n_bad;
 
     uint64_t have_bytes, fetched;
-    uint64_t last_progress_ms;
-    uint64_t opening_at_ms; /* OPEN was sent */
+    uint64_t ticked_ms, moved_ms, brought_ms; /* the last tick, and see fetch_pace.c */
 
     /* how it ended */
     int why;
@@ -141,7 +145,6 @@ void fetch_end(struct fetch *f, int why, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 void fetch_say(struct fetch *f, struct fetch_event e);
-void fetch_progress(struct fetch *f); /* something arrived or was done: the clock of timeout_ms */
 void fetch_free_if_down(struct fetch *f);
 
 void fetch_run_done(struct fetch *f); /* nothing is left to ask, write, check or compare */
@@ -153,6 +156,17 @@ void fetch_open(struct fetch *f);
 int fetch_on_opened(struct source *s, const struct msg *m);
 int fetch_on_manifest(struct source *s, const struct msg *m);
 void fetch_relist(struct fetch *f); /* no job runs: make what was opened ours */
+
+/* ---- fetch_pace.c ---- */
+
+/* Something is here now that stays: a chunk that is believed. */
+void fetch_brought(struct fetch *f);
+/* The source does something that may lead there. Both stop the clock of timeout_ms. */
+void fetch_moved(struct fetch *f);
+void source_answered(struct source *s); /* wholly, one of the things that it was asked */
+int fetch_on_info(struct source *s, const struct msg *m);
+/* Each tick: closes a source that was asked and is too slow, ends a fetch that does not move. */
+void fetch_check_pace(struct fetch *f, uint64_t now_ms);
 
 /* ---- fetch_source.c ---- */
 

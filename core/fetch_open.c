@@ -20,14 +20,15 @@ void fetch_open(struct fetch *f) {
         f->phase = FETCH_OPENING;
     s->open = false;
     s->open_req = source_next_req(s);
-    f->opening_at_ms = uv_now(f->env->loop);
+    s->walked = 0;
+    s->walk_asked_ms = uv_now(f->env->loop);
+    source_answered(s);
     m.req = s->open_req;
     m.open.path = (struct bytes){(const uint8_t *)s->spec.path, strlen(s->spec.path)};
     err = conn_send(s->conn, &m);
     if (err < 0)
         conn_close(s->conn, err);
-    /* a walk over a large folder takes its time: PING alone says whether the peer lives */
-    conn_expect(s->conn, false);
+    conn_expect(s->conn, true); /* or an INFO now and then, while it walks */
 }
 
 static void prepare(struct fetch *f, bool merge);
@@ -46,6 +47,8 @@ int fetch_on_opened(struct source *s, const struct msg *m) {
     if (m->req != s->open_req || s->open || s != f->current)
         return WIRE_ERR(WIRE_PROTOCOL);
     s->open = true;
+    source_answered(s);
+    conn_expect(s->conn, false);
     memcpy(f->id, m->opened.id, WIRE_ID_LEN);
     memcpy(f->origin, conn_key(s->conn), WIRE_KEY_LEN);
     f->manifest_len = m->opened.length;
@@ -187,7 +190,6 @@ static void page_done(struct fetch_job *job) {
         store_set_stop(f->store, &f->stop);
     }
     kept_clear(&p->kept, f->env->pool);
-    fetch_progress(f);
     if (p->step == PAGE_STORE && job->err == STORE_FINISHED) {
         f->committed = true; /* by an earlier run, which ended before it could say so */
         fetch_end(f, 0, "%s", "");
@@ -249,6 +251,8 @@ int fetch_on_manifest(struct source *s, const struct msg *m) {
         m->manifest.page.len != f->page_len || !f->page_len)
         return WIRE_ERR(WIRE_PROTOCOL);
     f->page_len = 0;
+    source_answered(s);
+    fetch_moved(f);
     p = calloc(1, sizeof *p);
     if (!p)
         return -ENOMEM;
@@ -322,7 +326,6 @@ static void prepare_done(struct fetch_job *job) {
     struct prepare_job *p = (struct prepare_job *)job;
     struct fetch *f = job->f;
 
-    fetch_progress(f);
     if (f->phase == FETCH_ENDING)
         ;
     else if (job->err == ERR_NO_SPACE && p->missing == 0)

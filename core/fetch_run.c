@@ -77,6 +77,7 @@ static void on_corrupt(struct source *s, uint64_t chunk) {
 static void on_withheld(struct source *s, uint64_t chunk, int why) {
     struct fetch *f = s->f;
 
+    fetch_moved(f);
     plan_set(&f->plan, chunk, PLAN_FAILED);
     if (why == WIRE_ERR(WIRE_CHANGED) || why == WIRE_ERR(WIRE_GONE))
         f->changed = true;
@@ -91,7 +92,9 @@ static void on_record(struct source *s, const struct wire_record *r, int result)
         fetch_now_here(f, r->chunk);
         f->fetched += r->len;
         s->gave = true;
+        fetch_brought(f);
     } else if (result > 0) {
+        fetch_moved(f);
         plan_set(&f->plan, r->chunk, PLAN_FAILED); /* its entry is left out, and reported */
     } else if (result == WIRE_ERR(WIRE_CORRUPT)) {
         on_corrupt(s, r->chunk);
@@ -125,7 +128,6 @@ static void put_done(struct fetch_job *job) {
     if (job->err < 0)
         fetch_end_with_disk_error(f, job->err);
     free_put(put);
-    fetch_progress(f);
     fetch_pump(f);
 }
 
@@ -196,7 +198,7 @@ int fetch_on_data(struct source *s, const struct msg *m) {
         free_put(put);
         return err;
     }
-    fetch_progress(f);
+    source_answered(s);
     fetch_pump(f);
     return 0;
 }

@@ -44,6 +44,7 @@ static void forget(struct source *s) {
     struct fetch *f = s->f;
 
     s->open = false;
+    s->walk_req = 0;
     f->relist = false;
     memset(s->asks, 0, sizeof s->asks);
     if (f->plan.state)
@@ -115,6 +116,8 @@ static int on_message(struct conn *c, const struct msg *m) {
         return fetch_on_data(s, m);
     case WIRE_DIGEST:
         return fetch_on_digest(s, m);
+    case WIRE_INFO:
+        return fetch_on_info(s, m);
     case WIRE_ERROR:
         on_refused(s, err_of_code(m->error.code));
         return 0;
@@ -127,10 +130,15 @@ static void on_closed(struct conn *c, int why, const char *text) {
     struct source *s = conn_owner(c);
 
     s->conn = NULL;
-    s->lost_at_ms = uv_now(s->f->env->loop);
+    s->lost_at_ms = s->too_slow ? 0 : uv_now(s->f->env->loop); /* 0: whoever is there, rather */
+    if (s->too_slow)
+        text = "it was asked, and next to nothing came";
     if (why == 0)
         why = s->refused ? s->refused : WIRE_ERR(WIRE_SHUTDOWN);
     s->refused = 0;
+    if (s->too_slow)
+        s->backoff_ms = BACKOFF_MAX_MS;
+    s->too_slow = false;
     lost(s, why, text);
     fetch_free_if_down(s->f);
 }
@@ -185,7 +193,6 @@ static void on_dialled(void *owner, int why, const char *text, struct conn *c) {
         conn_close(c, 0);
         return;
     }
-    s->backoff_ms = 0;
     fetch_say(s->f, (struct fetch_event){
                         .kind = FETCH_SOURCE, .peer = source_peer(s), .text = conn_addr(c)});
     fetch_open(s->f);

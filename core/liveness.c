@@ -11,6 +11,9 @@ const struct patience patience_default = {
     .silence = 45000,
     .answer = 20000,
     .farewell = 1000,
+    .elsewhere = 10000,
+    .pace = 20000,
+    .hope = 3600000,
 };
 
 static uint64_t later(uint64_t a, uint64_t b) { return a > b ? a : b; }

@@ -13,11 +13,14 @@
 /* How long each step may take. */
 struct patience {
     unsigned connect, tls, hello, auth;
-    unsigned dial;     /* all addresses of a peer together */
-    unsigned ping;     /* silence until we say PING, then again and again */
-    unsigned silence;  /* until we give up */
-    unsigned answer;   /* the same while an answer is expected */
-    unsigned farewell; /* to send our last words and hear theirs */
+    unsigned dial;      /* all addresses of a peer together */
+    unsigned ping;      /* silence until we say PING, then again and again */
+    unsigned silence;   /* until we give up */
+    unsigned answer;    /* the same while an answer is expected */
+    unsigned farewell;  /* to send our last words and hear theirs */
+    unsigned elsewhere; /* without anything of what was asked for, until another source is asked */
+    unsigned pace;      /* the same until the source is given up for now, if there is no other */
+    unsigned hope;      /* that a source only moves, and brings nothing that stays */
 };
 
 extern const struct patience patience_default;

@@ -7,9 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    CHECKS = 10,            /* in the time that a peer may stand still */
+    PACE_BYTES = 16 * 1024, /* of rows: who sends less in that time stands still */
+    REQ = 1,                /* the question; INFO_GETs have the numbers after it */
+};
+
 struct query {
     uv_timer_t timer; /* first: the handle is the query */
+    uint64_t asked_ms, checked_ms, moved_ms;
+    uint64_t answered, walked; /* conn_answered() and the peer's walk at moved_ms */
+    uint16_t info_req;         /* INFO_GET that is out, 0: none */
     struct query_request request;
+    const struct conn_env *env;
     const struct query_handler *handler; /* NULL once on_done was called or query_stop came */
     void *owner;
     struct dial *dial;
@@ -62,16 +72,73 @@ static void finish(struct query *q, int why, const char *text, const struct quer
 
 static void on_timeout(uv_timer_t *timer) { finish((struct query *)timer, UV_ETIMEDOUT, "", NULL); }
 
-/* The peer gave a sign of life. */
-static void wait_on(struct query *q) {
-    uint64_t ms = q->request.answer_ms ? q->request.answer_ms : q->request.timeout_ms;
+/* ---- the answer comes nearer its end, or it does not ---- */
 
-    uv_timer_start(&q->timer, on_timeout, ms, 0);
+static void moved(struct query *q) {
+    q->moved_ms = uv_now(q->timer.loop);
+    q->answered = conn_answered(q->conn);
 }
+
+static uint64_t may_stand(const struct query *q) {
+    return q->request.answer_ms ? q->request.answer_ms : q->request.timeout_ms;
+}
+
+static bool is_late(const struct query *q, uint64_t now) {
+    uint64_t whole = q->request.whole_ms ? q->request.whole_ms : q->env->patience->hope;
+
+    return now - q->moved_ms >= may_stand(q) || now - q->asked_ms >= whole;
+}
+
+/* Does the walk go on that the answer waits for? */
+static void ask_walk(struct query *q) {
+    struct msg m = {.type = WIRE_INFO_GET, .req = (uint16_t)(REQ + 1)};
+
+    if (q->request.kind == QUERY_INFO || q->info_req)
+        return;
+    if (conn_send(q->conn, &m) == 0)
+        q->info_req = m.req;
+}
+
+static int on_walked(struct query *q, const struct msg *m) {
+    if (m->req != q->info_req || !q->info_req)
+        return WIRE_ERR(WIRE_PROTOCOL);
+    q->info_req = 0;
+    if (m->info.walked != q->walked)
+        moved(q);
+    q->walked = m->info.walked;
+    return 0;
+}
+
+static void on_check(uv_timer_t *timer) {
+    struct query *q = (struct query *)timer;
+    uint64_t now = uv_now(timer->loop), gone = now - q->checked_ms;
+
+    q->checked_ms = now;
+    if (gone > may_stand(q) / 2) { /* we slept, not the peer */
+        q->moved_ms += gone;
+        q->asked_ms += gone;
+    }
+    if (conn_answered(q->conn) - q->answered >= PACE_BYTES)
+        moved(q);
+    if (is_late(q, now))
+        finish(q, UV_ETIMEDOUT, "its answer takes too long", NULL);
+    else
+        ask_walk(q);
+}
+
+static void start_checks(struct query *q) {
+    uint64_t every = may_stand(q) / CHECKS + 1;
+
+    q->asked_ms = q->checked_ms = uv_now(q->timer.loop);
+    moved(q);
+    uv_timer_start(&q->timer, on_check, every, every);
+}
+
+/* ---- the conversation ---- */
 
 static int send_request(struct query *q) {
     struct bytes arg = {(const uint8_t *)q->request.arg, strlen(q->request.arg)};
-    struct msg m = {.req = 1};
+    struct msg m = {.req = REQ};
 
     switch (q->request.kind) {
     case QUERY_INFO:
@@ -97,7 +164,6 @@ static int on_rows(struct query *q, const struct msg *m) {
     struct query_peer peer = peer_of(q->conn);
     struct wire_entry e;
 
-    wait_on(q);
     while (q->handler && wire_entry_next(&rows, &e))
         if (q->handler->on_row)
             q->handler->on_row(q->owner, &peer, &e);
@@ -124,6 +190,8 @@ static int on_message(struct conn *c, const struct msg *m) {
         finish(q, 0, "", &info);
         return 0;
     }
+    if (m->type == WIRE_INFO)
+        return on_walked(q, m);
     if (m->type == answer && q->request.kind != QUERY_INFO)
         return on_rows(q, m);
     return WIRE_ERR(WIRE_PROTOCOL);
@@ -156,7 +224,7 @@ static void on_dialled(void *owner, int why, const char *text, struct conn *c) {
         finish(q, err, "", NULL);
         return;
     }
-    wait_on(q);
+    start_checks(q);
     peer = peer_of(c);
     if (q->handler->on_open)
         q->handler->on_open(q->owner, &peer);
@@ -172,6 +240,7 @@ int query_start(struct query **out, const struct conn_env *env, const struct que
     if (!q)
         return -ENOMEM;
     q->request = *r;
+    q->env = env;
     q->handler = h;
     q->owner = owner;
     err = dial_start(&q->dial, env, &q->request.to, &dial_events, q);

@@ -36,14 +36,14 @@ struct query_handler {
 };
 
 struct query;
-/* arg: path for LIST, pattern for FIND, name for NAME. timeout_ms: until the peer is there, and of
- * silence after that; answer_ms, if not 0, is the limit of silence instead: a peer may have to walk
- * all of a disk before it can answer. */
+/* arg: path for LIST, pattern for FIND, name for NAME. timeout_ms: until the peer is there, and then
+ * how long it may stand still; that is answer_ms if it is not 0. Who walks a disk for the answer does
+ * not stand still, who sends a row now and then does. whole_ms: for all of the answer, 0: an hour. */
 struct query_request {
     struct endpoint to;
     enum query_kind kind;
     char arg[4096];
-    uint64_t timeout_ms, answer_ms;
+    uint64_t timeout_ms, answer_ms, whole_ms;
 };
 int query_start(struct query **q, const struct conn_env *env, const struct query_request *r,
                 const struct query_handler *h, void *owner);

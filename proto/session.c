@@ -80,6 +80,7 @@ void session_init(struct session *s, enum session_role role) {
     s->error = 0;
     s->header = (struct wire_header){0};
     s->have = 0;
+    s->answered = 0;
     s->lent = NULL;
 }
 
@@ -106,7 +107,17 @@ int session_space(struct session *s, uint8_t **at, size_t *len) {
 
 void session_lend(struct session *s, uint8_t *mem) { s->lent = mem; }
 
-void session_filled(struct session *s, size_t len) { s->have += len; }
+/* What a peer was asked for, not what it says about itself. */
+static bool is_content(uint8_t type) {
+    return type == WIRE_ENTRIES || type == WIRE_FOUND || type == WIRE_MANIFEST ||
+           type == WIRE_DATA || type == WIRE_DIGEST;
+}
+
+void session_filled(struct session *s, size_t len) {
+    if (s->have >= WIRE_HEADER_LEN && is_content(s->header.type))
+        s->answered += len;
+    s->have += len;
+}
 
 /* The whole frame is here. */
 static int decode(struct session *s, struct msg *m) {

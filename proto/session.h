@@ -34,7 +34,8 @@ struct session {
     uint8_t state; /* enum in session.c */
     int error;     /* below 0: the conversation is over */
     struct wire_header header;
-    size_t have;   /* bytes of the current frame that are here, with its header */
+    size_t have;       /* bytes of the current frame that are here, with its header */
+    uint64_t answered; /* payload bytes of ENTRIES, FOUND, MANIFEST, DATA, DIGEST so far */
     uint8_t *lent; /* the caller's memory, or NULL. The payload lies behind WIRE_HEADER_LEN bytes */
     uint8_t small[SESSION_INLINE];
 };

@@ -191,7 +191,7 @@ struct msg {
         struct {
             uint64_t files, bytes;
             uint32_t shares;
-            bool complete; /* false: still counting */
+            bool complete;   /* false: still counting */
             uint64_t walked; /* entries, for the OPEN, LIST or FIND that is on its way */
         } info;
         struct {

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/fetch_internal.h"
+
+#define LOG_MODULE "fetch"
+#include "core/err.h"
+#include "core/log.h"
+
+#include <stdio.h>
+
+enum {
+    PACE_BYTES = 16 * 1024, /* of an answer: who brings less is as good as silent */
+    WALK_ASKS = 10,         /* questions how far a walk is, until a source is too slow */
+    LATE_MS = 2000,         /* between two ticks: we slept, not the source */
+};
+
+void fetch_brought(struct fetch *f) {
+    f->brought_ms = f->moved_ms = uv_now(f->env->loop);
+    f->current->backoff_ms = 0;
+}
+
+/* The bytes of a chunk that arrives slowly, a page of the manifest, a walk that goes on: all of them
+ * can be had from a peer that never gives anything, so they count for a while only. */
+void fetch_moved(struct fetch *f) {
+    uint64_t now = uv_now(f->env->loop);
+
+    if (now - f->brought_ms < f->env->patience->hope)
+        f->moved_ms = now;
+}
+
+void source_answered(struct source *s) {
+    s->owing_ms = uv_now(s->f->env->loop);
+    s->answered = s->conn ? conn_answered(s->conn) : 0;
+}
+
+/* ---- a walk ---- */
+
+static void ask_walk(struct source *s, uint64_t now) {
+    struct msg m = {.type = WIRE_INFO_GET};
+
+    if (now - s->walk_asked_ms < s->f->env->patience->pace / WALK_ASKS || s->walk_req)
+        return;
+    s->walk_asked_ms = now;
+    s->walk_req = m.req = source_next_req(s);
+    if (conn_send(s->conn, &m) < 0)
+        s->walk_req = 0; /* next time, perhaps */
+}
+
+int fetch_on_info(struct source *s, const struct msg *m) {
+    if (m->req != s->walk_req || !s->walk_req)
+        return WIRE_ERR(WIRE_PROTOCOL);
+    s->walk_req = 0;
+    if (s->open || m->info.walked == s->walked)
+        return 0;
+    s->walked = m->info.walked;
+    source_answered(s);
+    fetch_moved(s->f);
+    fetch_say(s->f, (struct fetch_event){
+                        .kind = FETCH_WALK, .peer = source_peer(s), .walked = s->walked});
+    return 0;
+}
+
+/* ---- a source that is too slow ---- */
+
+/* Was it asked for something that has not come? */
+static bool owes(const struct source *s) {
+    const struct fetch *f = s->f;
+
+    if (!s->open)
+        return true;
+    for (unsigned i = 0; i < FETCH_ASKS; i++)
+        if (s->asks[i].req)
+            return true;
+    return f->page_len || f->digests_left;
+}
+
+static bool another_may_be_asked(const struct fetch *f, uint64_t now) {
+    for (unsigned i = 0; i < f->n_sources; i++)
+        if (&f->sources[i] != f->current && f->sources[i].retry_at_ms <= now)
+            return true;
+    return false;
+}
+
+static void check_pace(struct source *s, uint64_t now) {
+    const struct patience *p = s->f->env->patience;
+    unsigned limit = another_may_be_asked(s->f, now) ? p->elsewhere : p->pace;
+
+    if (!owes(s)) {
+        source_answered(s);
+    } else if (conn_answered(s->conn) - s->answered >= PACE_BYTES) {
+        source_answered(s);
+        fetch_moved(s->f);
+    } else if (now - s->owing_ms >= limit) {
+        log_info("%s: asked and nothing came for %u ms", source_peer(s), limit);
+        s->too_slow = true;
+        conn_close(s->conn, UV_ETIMEDOUT);
+    }
+}
+
+/* ---- the clock ---- */
+
+/* Time in which our own disk worked, or in which we were stopped, is not the source's. */
+static void forgive(struct fetch *f, uint64_t ms, uint64_t now) {
+    uint64_t *clocks[] = {&f->brought_ms, &f->moved_ms, &f->current->owing_ms};
+
+    for (unsigned i = 0; i < sizeof clocks / sizeof *clocks; i++) {
+        *clocks[i] += ms;
+        if (*clocks[i] > now)
+            *clocks[i] = now;
+    }
+}
+
+void fetch_check_pace(struct fetch *f, uint64_t now) {
+    struct source *s = f->current;
+    uint64_t gone = now - f->ticked_ms;
+
+    f->ticked_ms = now;
+    if (f->n_jobs || gone > LATE_MS)
+        forgive(f, gone, now);
+    if (s->conn && !s->open)
+        ask_walk(s, now);
+    if (s->conn)
+        check_pace(s, now);
+    if (now - f->moved_ms > f->timeout_ms)
+        fetch_end(f, ERR_STALLED,
+                  "nothing arrived from %s for %llu s (%s). Run the same command again to go on",
+                  source_peer(s), (unsigned long long)(f->timeout_ms / 1000),
+                  f->why < 0 ? f->text : "it does not answer");
+}
