@@ -181,14 +181,29 @@ static void say_skipped(void *arg, const char *path, int why) {
     fetch_say(f, (struct fetch_event){.kind = FETCH_WARNING, .text = text});
 }
 
+/* What the source could not even list. */
+static void say_left_out(struct fetch *f) {
+    char text[sizeof f->shown + sizeof f->left_out_shown + 512], more[64] = "";
+
+    if (f->left_out > 1)
+        snprintf(more, sizeof more, " and %u more", f->left_out - 1);
+    snprintf(text, sizeof text,
+             "%s/%s%s: left out, %s could not list it (unreadable, moved meanwhile, or too deep or "
+             "long a path)",
+             f->shown, f->left_out_shown, more, source_peer(f->current));
+    fetch_say(f, (struct fetch_event){.kind = FETCH_WARNING, .text = text});
+}
+
 static void commit_done(struct fetch_job *job) {
     struct fetch *f = job->f;
     int err = job->err;
 
     free(job);
     if (err == 0) {
-        int why = store_skipped(f->store, say_skipped, f) ? 1 : 0;
+        int why = store_skipped(f->store, say_skipped, f) || f->left_out ? 1 : 0;
 
+        if (f->left_out)
+            say_left_out(f);
         f->committed = true;
         fetch_end(f, why, "%s", "");
         f->why = why; /* also if a stop came while the commit was on its way */

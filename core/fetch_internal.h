@@ -98,7 +98,9 @@ struct fetch {
     uint32_t page_len; /* of the page that was asked for, 0: none */
     bool relist;       /* a selection was opened; take it over when no job runs */
     int64_t now_ns;
-    uint64_t digests_left; /* of the DIGEST_GET that is out */
+    uint32_t left_out;         /* entries that it could not list */
+    char left_out_shown[1024]; /* the first of them, escaped */
+    uint64_t digests_left;     /* of the DIGEST_GET that is out */
 
     struct bad_chunk {
         uint64_t chunk;

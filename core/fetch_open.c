@@ -2,6 +2,7 @@
 #include "core/fetch_internal.h"
 
 #include "core/err.h"
+#include "proto/name.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -53,6 +54,9 @@ int fetch_on_opened(struct source *s, const struct msg *m) {
     memcpy(f->origin, conn_key(s->conn), WIRE_KEY_LEN);
     f->manifest_len = m->opened.length;
     f->now_ns = m->opened.now_ns;
+    f->left_out = m->opened.left_out;
+    name_show((const char *)m->opened.first.at, m->opened.first.len, f->left_out_shown,
+              sizeof f->left_out_shown);
     if (f->phase == FETCH_RUNNING && is_current(f)) {
         fetch_pump(f);
         return 0;

@@ -122,6 +122,11 @@ int fs_open_dir(int root, const char *path) {
     return fd < 0 ? -errno : fd;
 }
 
+bool fs_may_enter(int dir) {
+    struct stat st;
+    return !fstatat(dir, ".", &st, 0);
+}
+
 int fs_list_dir(int root, const char *path, DIR **d) {
     int fd = fs_open_dir(root, path);
     if (fd < 0)

@@ -25,6 +25,8 @@ int fs_open_root(const char *path);
 int fs_open_dir(int root, const char *path);
 /* The same, for readdir(3). 0, and *d is the caller's. */
 int fs_list_dir(int root, const char *path, DIR **d);
+/* May what has a name in this folder be reached (permission to search)? */
+bool fs_may_enter(int dir);
 
 /* O_RDONLY | O_NONBLOCK; -EINVAL if it is not a regular file. Never waits for a FIFO's writer. */
 int fs_open_file(int root, const char *path);

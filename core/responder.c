@@ -122,6 +122,7 @@ static int adopt(struct responder *r, struct open_job *job) {
     const struct catalog_totals *t = catalog_totals(selection_catalog(job->selection));
     struct msg m = {.type = WIRE_OPENED, .req = job->req};
     struct selection *selection = job->selection;
+    const char *first;
     int err;
 
     memcpy(m.opened.id, t->id, sizeof m.opened.id);
@@ -131,6 +132,8 @@ static int adopt(struct responder *r, struct open_job *job) {
     m.opened.bytes = t->bytes;
     m.opened.now_ns = selection_now_ns(selection);
     m.opened.chunk_shift = WIRE_CHUNK_SHIFT;
+    m.opened.left_out = selection_left_out(selection, &first);
+    m.opened.first = (struct bytes){(const uint8_t *)first, strlen(first)};
     job->selection = NULL;
     err = upload_new(&r->upload, selection, r->conn, r->host->env, on_upload_gone, r);
     if (err < 0)

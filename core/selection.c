@@ -12,7 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BLOCK = 512 }; /* what st_blocks counts */
+enum {
+    BLOCK = 512, /* what st_blocks counts */
+    WALKS = 3,
+};
 
 static int64_t time_ns(struct timespec t) { return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec; }
 
@@ -95,7 +98,22 @@ static int new_catalog(struct catalog **c) {
     return err;
 }
 
-static int build(struct selection *sel, bool hidden, const char *name, struct walk_watch *watch) {
+/* Keeps what the walk could not put into the manifest. */
+static int note_left_out(struct selection *sel, const struct walk *w) {
+    uint64_t n = walk_counts(w).untold;
+    const char *first = walk_untold(w);
+    size_t below = strlen(sel->below);
+    if (below > 0 && strlen(first) > below)
+        first += below + 1;
+    free(sel->first);
+    sel->left_out = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
+    sel->first = strdup(first);
+    return sel->first ? 0 : -ENOMEM;
+}
+
+/* 1: folders were moved about under the walk. */
+static int walk_once(struct selection *sel, bool hidden, const char *name,
+                     struct walk_watch *watch) {
     struct timespec now;
     struct walk *w;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -107,8 +125,23 @@ static int build(struct selection *sel, bool hidden, const char *name, struct wa
     err = new_catalog(&sel->catalog);
     if (!err)
         err = walk_into_catalog(sel, w, name);
+    if (!err)
+        err = note_left_out(sel, w);
+    if (!err)
+        err = walk_counts(w).moved > 0;
     walk_free(w);
     return err;
+}
+
+/* What was moved could be missing in both places: look again, then tell what was left out. */
+static int build(struct selection *sel, bool hidden, const char *name, struct walk_watch *watch) {
+    int rc = 1;
+    for (int i = 0; rc > 0 && i < WALKS; i++) {
+        catalog_free(sel->catalog);
+        sel->catalog = NULL;
+        rc = walk_once(sel, hidden, name, watch);
+    }
+    return rc < 0 ? rc : 0;
 }
 
 int selection_new(struct selection **out, const struct shares *s, const char *path,
@@ -136,6 +169,7 @@ void selection_free(struct selection *sel) {
     if (!sel)
         return;
     catalog_free(sel->catalog);
+    free(sel->first);
     free(sel->below);
     free(sel);
 }
@@ -143,3 +177,8 @@ void selection_free(struct selection *sel) {
 const struct catalog *selection_catalog(const struct selection *sel) { return sel->catalog; }
 
 int64_t selection_now_ns(const struct selection *sel) { return sel->now_ns; }
+
+uint32_t selection_left_out(const struct selection *sel, const char **first) {
+    *first = sel->first;
+    return sel->left_out;
+}

@@ -22,6 +22,8 @@
 struct selection { /* private to core/selection.c and core/selection_reader.c */
     struct catalog *catalog;
     int64_t now_ns;
+    uint32_t left_out;
+    char *first; /* of those, below entry 0 */
     int root;    /* the share's, borrowed */
     char *below; /* where entry 0 lies beneath it */
 };
@@ -33,6 +35,9 @@ int selection_new(struct selection **sel, const struct shares *s, const char *pa
 void selection_free(struct selection *sel); /* takes NULL */
 const struct catalog *selection_catalog(const struct selection *sel);
 int64_t selection_now_ns(const struct selection *sel); /* CLOCK_REALTIME before the walk */
+/* How many entries are there, but are neither in the manifest nor below a folder that it calls
+ * unreadable. *first: path of the first of them below entry 0, the selection's. */
+uint32_t selection_left_out(const struct selection *sel, const char **first);
 
 /* What manifest_entry.version is for a file: XXH3-64 over dev, ino, size, mtime and ctime. */
 uint64_t selection_version(const struct stat *st);

@@ -48,6 +48,7 @@ struct walk {
     void *arg;
     struct walk_watch *watch; /* NULL: nobody */
     struct walk_counts counts;
+    char untold[PATH_MAX_LEN + 1]; /* the first one */
     struct stat start;
     bool started;
 
@@ -209,10 +210,19 @@ static int step(struct walk *w) {
     return atomic_load_explicit(&w->watch->stop, memory_order_relaxed) ? -ECANCELED : 0;
 }
 
+/* w->path is where it is, or its folder. */
+static void lose(struct walk *w) {
+    w->counts.failed++;
+    if (w->counts.untold++ == 0)
+        strcpy(w->untold, w->path);
+}
+
 void walk_drop(struct walk *w) {
     w->n--;
-    w->counts.failed++;
+    lose(w);
 }
+
+const char *walk_untold(const struct walk *w) { return w->untold; }
 
 struct walk_counts walk_counts(const struct walk *w) {
     return w->counts;
@@ -242,7 +252,7 @@ static int read_names(struct walk *w) {
         errno = 0;
         const struct dirent *e = readdir(w->dir);
         if (!e && errno)
-            w->counts.failed++; /* what it gave until then is used */
+            lose(w); /* what it gave until then is used */
         if (!e)
             break;
         if (is_dots(e->d_name))
@@ -267,7 +277,8 @@ static int next_folder(struct walk *w) {
         if (err == -ENOMEM)
             return err;
         if (err) { /* it could be opened when it was yielded */
-            w->counts.failed++;
+            w->counts.moved++;
+            lose(w);
             continue;
         }
         w->depth = depth_of(w->path);
@@ -278,15 +289,17 @@ static int next_folder(struct walk *w) {
     return 0;
 }
 
-/* Puts the name behind the folder's path. False if that gets too long or too deep. */
+/* Puts the name behind the folder's path. False if that gets too long, then the path is that of the
+ * folder, or too deep. */
 static bool enter_name(struct walk *w, const char *name) {
     size_t at = w->dir_len + (w->dir_len > 0), len = strlen(name);
-    if (at + len > PATH_MAX_LEN || w->depth + 1 > PATH_MAX_DEPTH)
+    w->path[w->dir_len] = 0;
+    if (at + len > PATH_MAX_LEN)
         return false;
     if (w->dir_len)
         w->path[w->dir_len] = '/';
     memcpy(w->path + at, name, len + 1);
-    return true;
+    return w->depth < PATH_MAX_DEPTH;
 }
 
 /* The folder that w->path names waits for its turn. */
@@ -296,17 +309,19 @@ static int enter_later(struct walk *w, unsigned depth) {
     return queue_push(&w->queue, w->path, w->n);
 }
 
-/* Whether a folder can be read is part of its entry, so that is tried now. */
+/* Whether a folder can be read, and what is in it reached, is part of its entry, so that is tried
+ * now. */
 static int yield_folder(struct walk *w, struct walk_entry *e, int dir, const char *name,
                         unsigned depth) {
     int fd = fs_open_dir(dir, name);
-    if (fd < 0) {
+    if (fd < 0 || !fs_may_enter(fd)) {
         e->unreadable = true;
         w->counts.failed++;
-        return 0;
+        w->counts.moved += fd == -ENOENT;
     }
-    close(fd);
-    return enter_later(w, depth);
+    if (fd >= 0)
+        close(fd);
+    return e->unreadable ? 0 : enter_later(w, depth);
 }
 
 static int yield_start(struct walk *w, struct walk_entry *e) {
@@ -324,8 +339,10 @@ static int yield_start(struct walk *w, struct walk_entry *e) {
 static int yield_name(struct walk *w, struct walk_entry *e, const char *name) {
     int dir = dirfd(w->dir), err = 0;
     *e = (struct walk_entry){.path = w->path, .parent = w->entry};
-    if (!enter_name(w, name) || fs_stat(dir, name, &e->st) < 0) {
-        w->counts.failed++;
+    err = enter_name(w, name) ? fs_stat(dir, name, &e->st) : -ENAMETOOLONG;
+    if (err) {
+        w->counts.moved += err == -ENOENT;
+        lose(w);
         return 0;
     }
     if (!is_served(e->st.st_mode)) {

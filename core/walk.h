@@ -28,6 +28,8 @@ struct walk_counts {
     uint64_t hidden;  /* entries with a leading dot that were left out (not what lies below them) */
     uint64_t special; /* sockets, FIFOs, devices left out */
     uint64_t failed;  /* vanished or unreadable entries, too deep or too long paths */
+    uint64_t untold;  /* of these: all but folders that were yielded as unreadable */
+    uint64_t moved;   /* of the failed ones: what had vanished when its turn came */
 };
 
 struct walk;
@@ -58,5 +60,7 @@ int walk_next(struct walk *w, struct walk_entry *e);
 void walk_drop(struct walk *w);
 
 struct walk_counts walk_counts(const struct walk *w);
+/* The first of those that are untold, as walk_entry.path, cut if it is too long; "" if none is. */
+const char *walk_untold(const struct walk *w);
 
 #endif

@@ -166,6 +166,8 @@ static bool get_opened(struct msg *m, struct be_reader *r) {
     m->opened.bytes = be_read(r, 8);
     m->opened.now_ns = (int64_t)be_read(r, 8);
     m->opened.chunk_shift = (uint8_t)be_read(r, 1);
+    m->opened.left_out = (uint32_t)be_read(r, 4);
+    m->opened.first = be_read_string(r, 2);
     /* The totals must be such as a manifest can have, before anybody makes room for them. */
     uint64_t n = m->opened.entries, most = m->opened.bytes / WIRE_CHUNK_SIZE + n;
     return m->opened.chunk_shift == WIRE_CHUNK_SHIFT && n > 0 && n <= MANIFEST_ENTRIES_MAX &&
@@ -182,6 +184,8 @@ static void put_opened(const struct msg *m, struct be_writer *w) {
     be_write(w, m->opened.bytes, 8);
     be_write(w, (uint64_t)m->opened.now_ns, 8);
     be_write(w, m->opened.chunk_shift, 1);
+    be_write(w, m->opened.left_out, 4);
+    be_write_string(w, m->opened.first, 2);
 }
 
 static bool page_ok(uint64_t offset, uint64_t len) {
@@ -306,7 +310,7 @@ static const struct kind {
     [WIRE_FIND] = {"FIND", 8192, get_find, put_find},
     [WIRE_FOUND] = {"FOUND", WIRE_CONTROL_MAX, get_entries, put_entries},
     [WIRE_OPEN] = {"OPEN", 8192, get_open, put_open},
-    [WIRE_OPENED] = {"OPENED", 256, get_opened, put_opened},
+    [WIRE_OPENED] = {"OPENED", 8192, get_opened, put_opened},
     [WIRE_MANIFEST_GET] = {"MANIFEST_GET", 64, get_manifest_get, put_manifest_get},
     [WIRE_MANIFEST] = {"MANIFEST", WIRE_PAGE_MAX + 16, get_manifest, put_manifest},
     [WIRE_GET] = {"GET", 8192, get_get, put_get},

@@ -215,6 +215,8 @@ struct msg {
             uint64_t chunks, bytes;
             int64_t now_ns; /* the server's clock before the walk, CLOCK_REALTIME */
             uint8_t chunk_shift;
+            uint32_t left_out;  /* entries that the manifest does not tell of */
+            struct bytes first; /* the first of them: path below entry 0, may be cut */
         } opened;
         struct {
             uint64_t offset;

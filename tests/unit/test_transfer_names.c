@@ -47,10 +47,22 @@ static void names_of_any_bytes_arrive(void **state) {
     }
 }
 
+/* The 257th name of a path has no place in a manifest: all else arrives, and it is told. */
+static void too_deep_is_told(void **state) {
+    struct pair *p = *state;
+
+    run_shell(p, "mkdir share/t; echo 1 > share/t/a; cd share/t; for i in $(seq 255); do mkdir d; "
+                 "cd d; done; echo 2 > f");
+    assert_int_equal(fetch_all(p, "share/t", "t"), 1);
+    assert_int_equal(p->warnings, 1);
+    run_shell(p, "rm $(cd share/t; find $PWD -name f); diff -r share/t out/t");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(sentences_are_escaped, make_pair, drop_pair),
         cmocka_unit_test_setup_teardown(names_of_any_bytes_arrive, make_pair, drop_pair),
+        cmocka_unit_test_setup_teardown(too_deep_is_told, make_pair, drop_pair),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -173,8 +173,10 @@ static void unreadable_folders_say_so(void **state) {
     expect_walk("closed", false, -1, "0<0 d closed unreadable\n");
     if (root)
         assert_int_equal(seteuid(0), 0);
-    assert_string_equal(seen, "0<0 d \n1<0 d closed unreadable\n2<0 d names\n3<0 f open\n");
+    assert_string_equal(seen, "0<0 d \n1<0 d closed unreadable\n2<0 d names unreadable\n"
+                              "3<0 f open\n");
     assert_int_equal(counts.failed, 2);
+    assert_int_equal(counts.untold, 0);
 }
 
 static void what_vanishes_is_counted(void **state) {
@@ -201,6 +203,8 @@ static void what_vanishes_is_counted(void **state) {
     assert_int_equal(e.parent, 2);
     assert_int_equal(walk_next(w, &e), 0);
     assert_int_equal(walk_counts(w).failed, 2);
+    assert_int_equal(walk_counts(w).moved, 2);
+    assert_string_equal(walk_untold(w), "x");
     walk_free(w);
 }
 
@@ -247,6 +251,9 @@ static void expect_limits(uint64_t failed) {
         assert_int_equal(st.st_ino, e.st.st_ino);
     }
     assert_int_equal(walk_counts(w).failed, failed);
+    assert_int_equal(walk_counts(w).untold, failed);
+    assert_int_equal(walk_counts(w).moved, 0);
+    assert_true(strlen(walk_untold(w)) > 2 * PATH_MAX_DEPTH);
     walk_free(w);
 }
 

@@ -23,7 +23,7 @@ static void headers_know_the_maximum_of_their_type(void **state) {
         {WIRE_PING, 64},         {WIRE_PONG, 64},     {WIRE_ERROR, 512},
         {WIRE_BYE, 512},         {WIRE_INFO_GET, 64}, {WIRE_INFO, 256},
         {WIRE_LIST, 8192},       {WIRE_FIND, 8192},   {WIRE_ENTRIES, 65536},
-        {WIRE_FOUND, 65536},     {WIRE_OPEN, 8192},   {WIRE_OPENED, 256},
+        {WIRE_FOUND, 65536},     {WIRE_OPEN, 8192},   {WIRE_OPENED, 8192},
         {WIRE_MANIFEST_GET, 64}, {WIRE_GET, 8192},    {WIRE_MANIFEST, 1048592},
         {WIRE_DATA, 1064968},    {WIRE_CANCEL, 64},   {WIRE_DIGEST_GET, 64},
         {WIRE_DIGEST, 65536},    {0x00, 65536},       {0x30, 65536},
