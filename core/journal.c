@@ -10,13 +10,13 @@
 #include <unistd.h>
 
 /*
- *   0  magic "LANYJRN1"            24  mnt_id u64      88  manifest id[32]
+ *   0  magic "LANYJRN2"            24  mnt_id u64      88  manifest id[32]
  *   8  chunk_shift u8, flags u8,   32  dev u64        120  path, zeros up to 4072
  *      path_len u16, reserved u32  40  boot_id[16]   4072  ino u64, born_ns u64
  *  16  chunks u64                  56  origin[32]    4088  XXH3-64 of bytes 0..4087
  *                                                          integers big-endian
  */
-static const uint8_t magic[8] = "LANYJRN1";
+static const uint8_t magic[8] = "LANYJRN2";
 
 enum {
     AT_SHIFT = 8,
@@ -32,7 +32,8 @@ enum {
     AT_INO = JOURNAL_HEADER_LEN - 24,
     AT_BORN = JOURNAL_HEADER_LEN - 16,
     AT_SUM = JOURNAL_HEADER_LEN - 8,
-    SLOT_LEN = WIRE_DIGEST_LEN,
+    SLOT_LEN = JOURNAL_SLOT_LEN,
+    BATCH = 512, /* slots in one write: as many as a frame has records */
 };
 
 /* Slots end before the largest offset of a file. */
@@ -128,16 +129,53 @@ int journal_read_header(int fd, struct journal_header *h) {
     return journal_header_get(h, bytes) ? judge(bytes, (size_t)len) : 0;
 }
 
+/* --- slots ---------------------------------------------------------------------------------- */
+
+static uint64_t slot_sum(uint64_t slot, const uint8_t digest[static WIRE_DIGEST_LEN]) {
+    uint8_t bytes[8 + WIRE_DIGEST_LEN];
+    be_put(bytes, slot, 8);
+    memcpy(bytes + 8, digest, WIRE_DIGEST_LEN);
+    return digest_64(bytes, sizeof bytes);
+}
+
+static void slot_put(uint8_t *out, uint64_t slot, const uint8_t *digest) {
+    memcpy(out, digest, WIRE_DIGEST_LEN);
+    be_put(out + WIRE_DIGEST_LEN, is_zero(digest, WIRE_DIGEST_LEN) ? 0 : slot_sum(slot, digest), 8);
+}
+
+/* Of a slot that says something else than was written: absent. */
+static void slot_get(uint8_t *digest, uint64_t slot, const uint8_t *in) {
+    memcpy(digest, in, WIRE_DIGEST_LEN);
+    if (!is_zero(in, WIRE_DIGEST_LEN) && be_get(in + WIRE_DIGEST_LEN, 8) != slot_sum(slot, in))
+        memset(digest, 0, WIRE_DIGEST_LEN);
+}
+
 int journal_put(int fd, uint64_t first, uint32_t n, const uint8_t *digests) {
-    return fs_pwrite_all(fd, digests, (size_t)n * SLOT_LEN, JOURNAL_HEADER_LEN + first * SLOT_LEN);
+    uint8_t bytes[BATCH * SLOT_LEN];
+    int rc = 0;
+    while (!rc && n > 0) {
+        uint32_t some = n < BATCH ? n : BATCH;
+        for (uint32_t i = 0; i < some; i++, digests += WIRE_DIGEST_LEN)
+            slot_put(bytes + i * SLOT_LEN, first + i, digests);
+        rc = fs_pwrite_all(fd, bytes, (size_t)some * SLOT_LEN, journal_slot_at(first));
+        first += some;
+        n -= some;
+    }
+    return rc;
 }
 
 int journal_get(int fd, uint64_t first, uint32_t n, uint8_t *digests) {
-    size_t len = (size_t)n * SLOT_LEN;
-    ssize_t have = read_some(fd, digests, len, JOURNAL_HEADER_LEN + first * SLOT_LEN);
-    if (have < 0)
-        return (int)have;
-    have -= have % SLOT_LEN; /* half a slot at the end of a torn file is no slot */
-    memset(digests + have, 0, len - (size_t)have);
+    uint8_t bytes[BATCH * SLOT_LEN];
+    while (n > 0) {
+        uint32_t some = n < BATCH ? n : BATCH;
+        ssize_t have = read_some(fd, bytes, (size_t)some * SLOT_LEN, journal_slot_at(first));
+        if (have < 0)
+            return (int)have;
+        memset(bytes + have, 0, sizeof bytes - (size_t)have);
+        for (uint32_t i = 0; i < some; i++, digests += WIRE_DIGEST_LEN)
+            slot_get(digests, first + i, bytes + i * SLOT_LEN);
+        first += some;
+        n -= some;
+    }
     return 0;
 }

@@ -3,7 +3,8 @@
  * journal -- which chunks are on disk, in a file that validates itself
  *
  *        0  header (struct journal_header in canonical bytes, XXH3-64 at its end), padded to 4096
- *     4096  slot[chunks]: XXH3-128 of the chunk that lies on disk, all-zero = absent
+ *     4096  slot[chunks]: XXH3-128 of the chunk that lies on disk, and XXH3-64 of the slot's number
+ *           and those bytes; all-zero = absent
  *           candidate[chunks]: the same for chunks of an older version of the file, not believed
  *           before the source says that it has the same digest; usually beyond the end of the file
  *
@@ -19,7 +20,7 @@
 #include "core/here.h"
 #include "proto/wire.h"
 
-enum { JOURNAL_HEADER_LEN = 4096, JOURNAL_PATH_MAX = 3072 };
+enum { JOURNAL_HEADER_LEN = 4096, JOURNAL_SLOT_LEN = 24, JOURNAL_PATH_MAX = 3072 };
 
 enum journal_flag {
     JOURNAL_VERIFY_ALL = 1, /* the disk had an error: believe no slot */
@@ -48,9 +49,14 @@ int journal_write_header(int fd, const struct journal_header *h);
 enum { JOURNAL_NONE = 1 };
 int journal_read_header(int fd, struct journal_header *h);
 
-/* n slots from `first` on; candidate i is slot chunks + i. Those beyond the end of the file are
- * read as absent. */
+/* n slots from `first` on, 16 bytes of digest each; candidate i is slot chunks + i. Those beyond the
+ * end of the file, and those whose sum is wrong, are read as absent. */
 int journal_put(int fd, uint64_t first, uint32_t n, const uint8_t *digests);
 int journal_get(int fd, uint64_t first, uint32_t n, uint8_t *digests);
+
+/* Where a slot begins in the file. */
+static inline uint64_t journal_slot_at(uint64_t slot) {
+    return JOURNAL_HEADER_LEN + slot * JOURNAL_SLOT_LEN;
+}
 
 #endif

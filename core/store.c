@@ -54,8 +54,7 @@ int store_adopt(struct store *s, struct catalog *c) {
     s->settled = settled;
     s->n_unchecked = 0;
     s->n_skips = s->n_skipped = 0;
-    s->candidates =
-        (uint64_t)st.st_size > JOURNAL_HEADER_LEN + t->chunks * (uint64_t)WIRE_DIGEST_LEN;
+    s->candidates = (uint64_t)st.st_size > journal_slot_at(t->chunks);
     catalog_free(s->catalog);
     s->catalog = c;
     s->chunks = t->chunks;

@@ -62,11 +62,11 @@ int slots_at(struct slots *w, uint64_t chunk, const uint8_t **slot, const uint8_
 
 /* The same for slots alone, or for candidates: `base` is where they begin. */
 static uint64_t skip_holes(const struct slots *w, uint64_t base, uint64_t chunk, uint64_t end) {
-    off_t from = (off_t)(JOURNAL_HEADER_LEN + (base + chunk) * WIRE_DIGEST_LEN);
+    off_t from = (off_t)journal_slot_at(base + chunk);
     off_t data = lseek(w->fd, from, SEEK_DATA);
     if (data < 0)
         return errno == ENXIO ? end : chunk; /* other errors: it cannot tell */
-    uint64_t at = ((uint64_t)data - JOURNAL_HEADER_LEN) / WIRE_DIGEST_LEN - base;
+    uint64_t at = ((uint64_t)data - JOURNAL_HEADER_LEN) / JOURNAL_SLOT_LEN - base;
     return at < end ? at : end;
 }
 

@@ -26,7 +26,7 @@ static void fill(uint8_t *out, size_t len, uint8_t first) {
         out[i] = (uint8_t)(first + i);
 }
 
-/* What lies in tests/data/journal-1. */
+/* What lies in tests/data/journal-2. */
 static struct journal_header example(void) {
     struct journal_header h = {.flags = JOURNAL_VERIFY_ALL | JOURNAL_SWEEP, .chunks = 3};
     fill(h.manifest_id, sizeof h.manifest_id, 0x10);
@@ -62,7 +62,7 @@ static void golden(void **arg) {
     struct journal_header h, want = example();
     uint8_t bytes[JOURNAL_HEADER_LEN], again[JOURNAL_HEADER_LEN], slots[4 * WIRE_DIGEST_LEN];
     uint8_t second[WIRE_DIGEST_LEN], absent[WIRE_DIGEST_LEN] = {0};
-    int file = open(GOLDEN_DIR "/journal-1", O_RDONLY | O_CLOEXEC);
+    int file = open(GOLDEN_DIR "/journal-2", O_RDONLY | O_CLOEXEC);
     assert_true(file >= 0);
     assert_int_equal(pread(file, bytes, sizeof bytes, 0), sizeof bytes);
     assert_int_equal(journal_read_header(file, &h), 0);
@@ -105,7 +105,7 @@ static void refuses(size_t at, uint8_t value) {
 }
 
 static void not_canonical(void **arg) {
-    refuses(7, '2');     /* another version */
+    refuses(7, '1');     /* another version */
     refuses(8, 21);      /* chunks of another size */
     refuses(12, 1);      /* reserved */
     refuses(16, 0xff);   /* more chunks than a file can have slots */
@@ -142,10 +142,30 @@ static void half_a_slot(void **arg) {
     uint8_t in[2 * WIRE_DIGEST_LEN], out[2 * WIRE_DIGEST_LEN], none[WIRE_DIGEST_LEN] = {0};
     fill(in, sizeof in, 1);
     assert_int_equal(journal_put(fd, 0, 2, in), 0);
-    assert_int_equal(ftruncate(fd, JOURNAL_HEADER_LEN + WIRE_DIGEST_LEN + 7), 0);
+    assert_int_equal(ftruncate(fd, (off_t)journal_slot_at(1) + 19), 0);
     assert_int_equal(journal_get(fd, 0, 2, out), 0);
     assert_memory_equal(out, in, WIRE_DIGEST_LEN);
     assert_memory_equal(out + WIRE_DIGEST_LEN, none, WIRE_DIGEST_LEN);
+}
+
+/* In a slot, too; nor does one stand for another. */
+static void flipped_bits_in_slots(void **arg) {
+    uint8_t in[WIRE_DIGEST_LEN], out[2 * WIRE_DIGEST_LEN], bytes[JOURNAL_SLOT_LEN];
+    const uint8_t none[WIRE_DIGEST_LEN] = {0};
+    fill(in, sizeof in, 1);
+    assert_int_equal(journal_put(fd, 0, 1, in), 0);
+    assert_int_equal(pread(fd, bytes, sizeof bytes, (off_t)journal_slot_at(0)), sizeof bytes);
+    assert_int_equal(pwrite(fd, bytes, sizeof bytes, (off_t)journal_slot_at(1)), sizeof bytes);
+    assert_int_equal(journal_get(fd, 0, 2, out), 0);
+    assert_memory_equal(out, in, sizeof in);
+    assert_memory_equal(out + sizeof in, none, sizeof none);
+    for (size_t bit = 0; bit < 8 * sizeof bytes; bit++) {
+        bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        assert_int_equal(pwrite(fd, bytes, sizeof bytes, (off_t)journal_slot_at(0)), sizeof bytes);
+        assert_int_equal(journal_get(fd, 0, 1, out), 0);
+        assert_memory_equal(out, none, sizeof none);
+        bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
 }
 
 static void io_errors_go_up(void **arg) {
@@ -167,6 +187,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(torn, setup, teardown),
         cmocka_unit_test_setup_teardown(slots_beyond_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(half_a_slot, setup, teardown),
+        cmocka_unit_test_setup_teardown(flipped_bits_in_slots, setup, teardown),
         cmocka_unit_test_setup_teardown(io_errors_go_up, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,6 +158,116 @@ static void another_version(void **arg) {
     assert_int_equal(scratch_has(&dest, STAGING "manifest"), 1);
 }
 
+/* --- torn and garbage ------------------------------------------------------------------------ */
+
+/* One file of a staging folder, to be spoiled in one place after the other. */
+struct spoiled {
+    const char *path;
+    uint8_t bytes[2 * JOURNAL_HEADER_LEN];
+    size_t len;
+};
+
+static void keep_bytes(struct spoiled *f, const char *path) {
+    f->path = path;
+    int fd = openat(dest.fd, path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = pread(fd, f->bytes, sizeof f->bytes, 0);
+    assert_true(len > 0 && (size_t)len < sizeof f->bytes);
+    f->len = (size_t)len;
+    close(fd);
+}
+
+/* Its first len bytes, with a bit of byte `flip` flipped; in place. */
+static void put_bytes(const struct spoiled *f, size_t len, size_t flip) {
+    int fd = openat(dest.fd, f->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(pwrite(fd, f->bytes, len, 0), len);
+    assert_int_equal(ftruncate(fd, (off_t)len), 0);
+    if (flip < len) {
+        const uint8_t byte = f->bytes[flip] ^ (uint8_t)(1 << flip % 8);
+        assert_int_equal(pwrite(fd, &byte, 1, (off_t)flip), 1);
+    }
+    close(fd);
+}
+
+/* What is here: of big the second chunk alone, so that the first one is a hole; and under. The
+ * folder stays when all of ours is removed from it: it is the same one then. */
+static void little_run(void) {
+    start();
+    assert_int_equal(source_give(store, &src, 1, 1), 0);
+    assert_int_equal(source_give(store, &src, 3, 1), 0);
+    stop();
+    scratch_file(&dest, STAGING "notes.txt", "mine");
+}
+
+/* The same once more, by hand. */
+static void make_data(void) {
+    uint8_t bytes[20];
+    scratch_dir(&dest, STAGING "data");
+    scratch_dir(&dest, STAGING "data/e");
+    source_bytes(items[4].seed, 0, bytes, sizeof bytes);
+    scratch_bytes(&dest, STAGING "data/e/under", bytes, sizeof bytes);
+    source_bytes(items[1].seed, 1, bytes, 1);
+    int fd = openat(dest.fd, STAGING "data/big", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(pwrite(fd, bytes, 1, (off_t)MIB), 1);
+    close(fd);
+}
+
+/* Used, and nothing is believed that is not so: 0. Begun anew: 1. Refused and not touched: 2. */
+static int look(void) {
+    int rc = open_store(&store, &dest, "d");
+    if (rc) {
+        assert_int_equal(rc, ERR_FOREIGN);
+        assert_int_equal(scratch_has(&dest, STAGING "data/e/under"), 1);
+        return 2;
+    }
+    bool anew = !store_catalog(store);
+    assert_int_equal(anew, !scratch_has(&dest, STAGING "data"));
+    if (!anew)
+        assert_int_equal(source_begin(store, &src, &plan), 0);
+    for (unsigned i = 0; !anew && i < N_CHUNKS; i++)
+        if (plan_get(&plan, i) != PLAN_ABSENT)
+            assert_true(plan_get(&plan, i) == PLAN_HAVE && (i == 1 || i == 3));
+    stop();
+    return anew;
+}
+
+static void spoil_everywhere(bool of_journal, unsigned ends[static 3]) {
+    struct spoiled journal, manifest;
+    little_run();
+    keep_bytes(&journal, STAGING "journal");
+    keep_bytes(&manifest, STAGING "manifest");
+    const struct spoiled *f = of_journal ? &journal : &manifest;
+    for (size_t i = 0; i < 2 * f->len; i++) {
+        if (i < f->len)
+            put_bytes(f, f->len, i);
+        else
+            put_bytes(f, i - f->len, SIZE_MAX);
+        int end = look();
+        ends[end]++;
+        if (end == 1)
+            make_data();
+        put_bytes(&journal, journal.len, SIZE_MAX);
+        put_bytes(&manifest, manifest.len, SIZE_MAX);
+    }
+    assert_int_equal(look(), 0);
+    start();
+    assert_int_equal(plan.count[PLAN_HAVE], 2);
+    finish();
+}
+
+/* Every byte of a journal flipped, and cut at every length. */
+static void spoiled_journals(void **arg) {
+    unsigned ends[3] = {0};
+    spoil_everywhere(true, ends);
+    assert_int_equal(ends[2], 7 + 1); /* the letters it begins with; empty */
+    assert_int_equal(ends[1], JOURNAL_HEADER_LEN - 7 + JOURNAL_HEADER_LEN - 1);
+}
+
+static void spoiled_manifests(void **arg) {
+    unsigned ends[3] = {0};
+    spoil_everywhere(false, ends);
+    assert_int_equal(ends[1], 2 * source_totals(&src)->length);
+}
+
 /* --- folders that are not for us ------------------------------------------------------------- */
 
 static void another_owner(void **arg) {
@@ -278,6 +388,8 @@ int main(void) {
         TEST(crashed_in_the_first_manifest),
         TEST(things_beside_ours_stay),
         TEST(another_version),
+        TEST(spoiled_journals),
+        TEST(spoiled_manifests),
         TEST(another_owner),
         TEST(open_to_everybody),
         TEST(a_mount_of_its_own),
