@@ -3,6 +3,7 @@
 #include "core/err.h"
 #include "sides.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -312,6 +313,48 @@ static void a_silent_peer_is_given_up(void **state) {
     raw_close();
 }
 
+/* Reads what is there, but no more than a slow line would have brought. Bytes. */
+static size_t raw_sip(void) {
+    static uint8_t cup[32 * 1024];
+    uv_os_fd_t fd;
+    ssize_t n;
+
+    usleep(20 * 1000);
+    uv_run(&net.loop, UV_RUN_NOWAIT);
+    assert_int_equal(uv_fileno((uv_handle_t *)&raw.tcp, &fd), 0);
+    n = recv(fd, cup, sizeof cup, MSG_DONTWAIT);
+    return n > 0 ? (size_t)n : 0;
+}
+
+/* The PING lies behind megabytes: as long as they are taken, there can be no PONG and no silence. */
+static void a_slow_line_is_no_silence(void **state) {
+    static uint8_t page[WIRE_PAGE_MAX];
+    struct msg m = {.type = WIRE_MANIFEST, .req = 1, .manifest.page = {page, sizeof page}};
+    size_t sipped = 0;
+    int size = 64 * 1024;
+
+    hasty = patience_default;
+    hasty.ping = 100;
+    hasty.silence = 700;
+    net.listen.patience = &hasty;
+    raw_join();
+    uv_read_stop((uv_stream_t *)&raw.tcp);
+    uv_recv_buffer_size((uv_handle_t *)&raw.tcp, &size);
+    for (unsigned i = 0; i < 3; i++) {
+        uint8_t *frame = pool_get(&net.pool);
+        int len = wire_encode(&m, frame, WIRE_FRAME_MAX);
+
+        assert_int_equal(conn_send_frame(listener.conn, frame, (size_t)len), 0);
+    }
+    while (sipped < 3 * sizeof page) {
+        assert_int_equal(listener.closed, 0);
+        sipped += raw_sip();
+    }
+    NET_UNTIL(&net, listener.closed); /* now it is silent */
+    assert_int_equal(listener.why, UV_ETIMEDOUT);
+    raw_close();
+}
+
 static void who_slept_hears_the_others_first(void **state) {
     hasty = patience_default;
     hasty.ping = 30;
@@ -337,6 +380,7 @@ int main(void) {
         ON_NET(every_step_has_its_time),
         ON_NET(idle_peers_stay_connected),
         ON_NET(a_silent_peer_is_given_up),
+        ON_NET(a_slow_line_is_no_silence),
         ON_NET(who_slept_hears_the_others_first),
     };
     return cmocka_run_group_tests(tests, net_make_ids, net_free_ids);
