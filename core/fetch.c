@@ -78,6 +78,28 @@ static bool to_run_again(const struct fetch *f) {
     }
 }
 
+/* Believed, or only looked at for the last time. */
+static bool is_here(const struct fetch *f, uint64_t chunk) {
+    enum plan_state state = plan_get(&f->plan, chunk);
+
+    return state == PLAN_HAVE ||
+           (f->young_checked &&
+            (state == PLAN_SUSPECT || plan_asked_of(&f->plan, chunk, FETCH_CHECKING)));
+}
+
+/* Of what is here, that which no peer had to give in this run. What came and was of no use, because
+ * its file changed meanwhile, is in `fetched` alone. */
+static uint64_t reused_bytes(struct fetch *f) {
+    uint64_t bytes = 0;
+
+    if (!f->plan.state) /* it ended before, or between, two manifests */
+        return f->have_bytes > f->fetched ? f->have_bytes - f->fetched : 0;
+    for (uint64_t chunk = 0; chunk < f->plan.n; chunk++)
+        if (is_here(f, chunk) && !store_arrived(f->store, chunk))
+            bytes += fetch_chunk_len(f, chunk);
+    return bytes;
+}
+
 static void report(struct fetch *f) {
     struct fetch_result r = {.why = f->why,
                              .text = f->text,
@@ -87,7 +109,7 @@ static void report(struct fetch *f) {
 
     if (f->store && store_catalog(f->store))
         r.bytes = catalog_totals(store_catalog(f->store))->bytes;
-    r.reused = f->have_bytes > f->fetched ? f->have_bytes - f->fetched : 0;
+    r.reused = reused_bytes(f);
     for (unsigned i = 0; i < f->n_sources; i++)
         r.sources += f->sources[i].gave;
     catalog_cursor_clear(&f->cursor);
@@ -157,6 +179,10 @@ static void on_tick(uv_timer_t *timer) {
 
     if (f->phase == FETCH_RUNNING || f->phase == FETCH_COMMITTING)
         fetch_say(f, (struct fetch_event){.kind = FETCH_PROGRESS});
+    if (f->look_at_ms && now >= f->look_at_ms) {
+        f->look_at_ms = 0;
+        fetch_pump(f);
+    }
     if (f->phase < FETCH_COMMITTING)
         source_tick(f, now);
     if (f->phase < FETCH_COMMITTING)
@@ -243,7 +269,6 @@ static void leave_out_changing(struct fetch *f) {
 /* Some files changed under us: open the selection anew, a few times. False: that is over. */
 static bool open_again(struct fetch *f) {
     f->round++;
-    f->young_checked = false;
     if (f->round >= FETCH_ROUNDS)
         return false;
     f->phase = FETCH_CONNECTING;
@@ -267,6 +292,8 @@ void fetch_run_done(struct fetch *f) {
         leave_out_changing(f);
     if (single && f->plan.count[PLAN_FAILED])
         fetch_end(f, WIRE_ERR(WIRE_IO), "%s could not read %s", peer, f->shown);
+    else if (f->look_at_ms)
+        return; /* the tick comes back */
     else if (!f->young_checked)
         fetch_look_again(f);
     else

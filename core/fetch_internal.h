@@ -91,13 +91,16 @@ struct fetch {
     unsigned round;     /* openings whose files had changed */
     bool changed;       /* some chunk could not be had: its file is another one now */
     bool young_checked; /* the last look at files that were modified just before the walk */
+    bool look_waited;   /* for the clock that their times are of to go on */
+    uint64_t look_at_ms;
 
     /* the selection as its origin described it last */
     uint8_t id[WIRE_ID_LEN], origin[WIRE_KEY_LEN];
     uint64_t manifest_len, manifest_got;
     uint32_t page_len; /* of the page that was asked for, 0: none */
     bool relist;       /* a selection was opened; take it over when no job runs */
-    int64_t now_ns;
+    int64_t now_ns;    /* its clock then, at now_at_ms of ours */
+    uint64_t now_at_ms;
     uint32_t left_out;         /* entries that it could not list */
     char left_out_shown[1024]; /* the first of them, escaped */
     uint64_t digests_left;     /* of the DIGEST_GET that is out */

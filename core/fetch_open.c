@@ -54,6 +54,7 @@ int fetch_on_opened(struct source *s, const struct msg *m) {
     memcpy(f->origin, conn_key(s->conn), WIRE_KEY_LEN);
     f->manifest_len = m->opened.length;
     f->now_ns = m->opened.now_ns;
+    f->now_at_ms = uv_now(f->env->loop);
     f->left_out = m->opened.left_out;
     name_show((const char *)m->opened.first.at, m->opened.first.len, f->left_out_shown,
               sizeof f->left_out_shown);
@@ -94,7 +95,7 @@ static void run_page(struct fetch_job *job) {
             (void)store_holder(&target, &p->holder);
         break;
     case PAGE_BEGIN:
-        job->err = store_manifest_begin(f->store);
+        job->err = store_manifest_begin(f->store, f->now_ns);
         break;
     case PAGE_NEXT:
         job->err = store_manifest_page(f->store, p->page.at, p->page.len);
@@ -318,7 +319,8 @@ static void start_running(struct fetch *f, struct prepare_job *p) {
     f->plan = p->plan;
     p->plan = (struct plan){0};
     f->have_bytes = p->have_bytes;
-    f->changed = false;
+    f->changed = f->young_checked = f->look_waited = false;
+    f->look_at_ms = 0;
     catalog_cursor_clear(&f->cursor);
     catalog_cursor_init(&f->cursor, store_catalog(f->store));
     f->phase = FETCH_RUNNING;

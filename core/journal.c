@@ -11,7 +11,8 @@
 
 /*
  *   0  magic "LANYJRN2"            24  mnt_id u64      88  manifest id[32]
- *   8  chunk_shift u8, flags u8,   32  dev u64        120  path, zeros up to 4072
+ *   8  chunk_shift u8, flags u8,   32  dev u64        120  path, zeros up to 4064
+ *                                                    4064  listed_ns i64
  *      path_len u16, reserved u32  40  boot_id[16]   4072  ino u64, born_ns u64
  *  16  chunks u64                  56  origin[32]    4088  XXH3-64 of bytes 0..4087
  *                                                          integers big-endian
@@ -29,6 +30,7 @@ enum {
     AT_ORIGIN = 56,
     AT_MANIFEST_ID = 88,
     AT_PATH = 120,
+    AT_LISTED = JOURNAL_HEADER_LEN - 32,
     AT_INO = JOURNAL_HEADER_LEN - 24,
     AT_BORN = JOURNAL_HEADER_LEN - 16,
     AT_SUM = JOURNAL_HEADER_LEN - 8,
@@ -54,6 +56,7 @@ void journal_header_put(uint8_t out[static JOURNAL_HEADER_LEN], const struct jou
     memcpy(out + AT_ORIGIN, h->origin, sizeof h->origin);
     memcpy(out + AT_MANIFEST_ID, h->manifest_id, sizeof h->manifest_id);
     memcpy(out + AT_PATH, h->path, path_len);
+    be_put(out + AT_LISTED, (uint64_t)h->listed_ns, 8);
     be_put(out + AT_INO, h->here.ino, 8);
     be_put(out + AT_BORN, h->here.born_ns, 8);
     be_put(out + AT_SUM, digest_64(out, AT_SUM), 8);
@@ -71,6 +74,7 @@ int journal_header_get(struct journal_header *h, const uint8_t in[static JOURNAL
     h->chunks = be_get(in + AT_CHUNKS, 8);
     h->here.mnt_id = be_get(in + AT_MNT_ID, 8);
     h->here.dev = be_get(in + AT_DEV, 8);
+    h->listed_ns = (int64_t)be_get(in + AT_LISTED, 8);
     h->here.ino = be_get(in + AT_INO, 8);
     h->here.born_ns = be_get(in + AT_BORN, 8);
     memcpy(h->here.boot_id, in + AT_BOOT_ID, sizeof h->here.boot_id);

@@ -34,6 +34,7 @@ struct journal_header {
     uint8_t origin[WIRE_KEY_LEN]; /* key of the peer whose manifest it is */
     struct here here;             /* where the slots can be believed */
     uint64_t chunks;
+    int64_t listed_ns; /* the origin's clock before the first listing that slots stem from */
     char path[JOURNAL_PATH_MAX]; /* what was asked for at the origin, cut if longer */
 };
 

@@ -39,6 +39,8 @@ int store_adopt(struct store *s, struct catalog *c) {
     int rc = bits_init(&skipped, t->entries);
     if (!rc)
         rc = bits_init(&settled, t->entries);
+    if (!rc && !s->arriving.words) /* nothing was carried over */
+        rc = bits_init(&s->arriving, t->chunks);
     if (!rc && fstat(s->journal, &st) < 0)
         rc = -errno;
     if (rc) {
@@ -50,8 +52,11 @@ int store_adopt(struct store *s, struct catalog *c) {
     bits_clear(&s->skipped);
     bits_clear(&s->settled);
     bits_clear(&s->unchecked);
+    bits_clear(&s->arrived);
     s->skipped = skipped;
     s->settled = settled;
+    s->arrived = s->arriving;
+    s->arriving = (struct bits){0};
     s->n_unchecked = 0;
     s->n_skips = s->n_skipped = 0;
     s->candidates = (uint64_t)st.st_size > journal_slot_at(t->chunks);
@@ -210,6 +215,8 @@ void store_close(struct store *s) {
     bits_clear(&s->skipped);
     bits_clear(&s->settled);
     bits_clear(&s->unchecked);
+    bits_clear(&s->arrived);
+    bits_clear(&s->arriving);
     free(s->skips);
     store_close_fd(&s->data);
     store_close_fd(&s->journal);
@@ -233,6 +240,10 @@ int store_remove_staging(struct store *s) {
 const struct catalog *store_catalog(const struct store *s) { return s->catalog; }
 
 const uint8_t *store_origin(const struct store *s) { return s->header.origin; }
+
+int64_t store_listed_ns(const struct store *s) { return s->header.listed_ns; }
+
+bool store_arrived(const struct store *s, uint64_t chunk) { return bits_has(&s->arrived, chunk); }
 
 void store_set_stop(struct store *s, atomic_bool *stop) { s->stop = stop; }
 

@@ -60,12 +60,16 @@ const uint8_t *store_origin(const struct store *s); /* WIRE_KEY_LEN bytes: whose
 /* A new manifest arrives. _end checks it, carries slots over (same path, kind, size, mtime and
  * version: kept; a changed file: SUSPECT; removed entries are removed from staging) and makes it
  * current: store_catalog() is another one then. A new origin makes every kept slot SUSPECT.
- * -EINVAL if its id is not `id`: nothing has changed, another one may be begun. After any other
+ * now_ns: the source's clock before it was listed. -EINVAL if its id is not `id`: nothing has changed, another one may be begun. After any other
  * error only store_close may follow. */
-int store_manifest_begin(struct store *s);
+int store_manifest_begin(struct store *s, int64_t now_ns);
 int store_manifest_page(struct store *s, const uint8_t *bytes, size_t len);
 int store_manifest_end(struct store *s, const uint8_t id[static WIRE_ID_LEN],
                        const uint8_t origin[static WIRE_KEY_LEN]);
+
+/* The source's clock before the first listing that chunks which are here stem from: what was
+ * modified just before it, or later, may have changed since without a trace. */
+int64_t store_listed_ns(const struct store *s);
 
 /* plan: new, for the catalog's chunks. Sets HAVE, CHECK and SUSPECT; the others stay ABSENT. */
 int store_load(struct store *s, struct plan *plan);
@@ -87,6 +91,9 @@ int store_check(struct store *s, uint64_t first, uint32_t n, bool *ok);
  * zeros: it cannot say). Compares slots, and re-reads only what is not believed. Those that are not
  * the same are absent from then on. For HAVE ones as well: did they change at the source? */
 int store_compare(struct store *s, uint64_t first, uint32_t n, const uint8_t *digests, bool *same);
+
+/* Was it store_put in this run that brought what is here of the chunk? */
+bool store_arrived(const struct store *s, uint64_t chunk);
 
 /* Path below NAME of the entry that owns the chunk, for messages; static text if it cannot be
  * found. out: PATH_MAX_LEN + 1 bytes. */

@@ -55,6 +55,9 @@ struct store {
     uint64_t chunks;              /* of catalog */
     uint64_t need;                /* bytes that are not here, in whole blocks */
     struct bits skipped, settled; /* entries: left out; mode and mtime are right already */
+    struct bits arrived;          /* chunks that came in this run */
+    struct bits arriving;         /* the same, for `incoming` */
+    int64_t incoming_ns;          /* the source's clock before `incoming` was listed */
     struct bits unchecked;        /* chunks on disk that are not believed yet */
     bool candidates;              /* the journal may have some */
 

@@ -51,6 +51,7 @@ struct carry {
     struct slots old;
     struct run slots, candidates;
     uint64_t to_chunks;
+    struct bits *arrived, *arriving;
     bool same_origin;
 };
 
@@ -66,6 +67,8 @@ static int carry_chunk(struct carry *c, uint64_t was, uint64_t is) {
     int rc = slots_at(&c->old, was, &slot, &old);
     if (rc || catalog_chunk_len(&c->from.cur, was) != catalog_chunk_len(&c->to.cur, is))
         return rc;
+    if (bits_has(c->arrived, was))
+        bits_add(c->arriving, is);
     if (slot && is_kept(c))
         return run_add(&c->slots, is, slot);
     if (slot || old)
@@ -97,7 +100,11 @@ static int carry_over(struct store *s, int journal, bool same_origin) {
     c->slots.fd = c->candidates.fd = journal;
     c->to_chunks = catalog_totals(s->incoming)->chunks;
     c->same_origin = same_origin;
-    int rc = slots_init(&c->old, s->journal, s->chunks, s->candidates);
+    c->arrived = &s->arrived;
+    c->arriving = &s->arriving;
+    int rc = bits_init(&s->arriving, c->to_chunks);
+    if (!rc)
+        rc = slots_init(&c->old, s->journal, s->chunks, s->candidates);
     if (!rc)
         rc = store_merge(&c->from.tree, &c->to.tree, carry_file, c);
     if (!rc)
@@ -180,7 +187,9 @@ int store_sweep(struct store *s) {
 
 /* --- make it current ------------------------------------------------------------------------ */
 
-int store_manifest_begin(struct store *s) {
+int store_manifest_begin(struct store *s, int64_t now_ns) {
+    bits_clear(&s->arriving);
+    s->incoming_ns = now_ns;
     catalog_free(s->incoming);
     s->incoming = NULL;
     int rc = fs_remove_tree(s->staging, "manifest.new");
@@ -222,7 +231,10 @@ static int write_journal(struct store *s, int fd, const struct journal_header *h
 
 static void new_header(struct store *s, struct journal_header *h, const uint8_t *origin) {
     const struct catalog_totals *t = catalog_totals(s->incoming);
-    *h = (struct journal_header){.chunks = t->chunks, .here = s->header.here};
+    *h = (struct journal_header){
+        .chunks = t->chunks, .listed_ns = s->incoming_ns, .here = s->header.here};
+    if (s->catalog && s->header.listed_ns < h->listed_ns)
+        h->listed_ns = s->header.listed_ns;
     if (s->believed) /* else slots that are carried over wait to be checked still */
         here_read(&h->here, s->staging);
     h->flags = (uint8_t)(s->header.flags & JOURNAL_VERIFY_ALL);

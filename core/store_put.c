@@ -170,8 +170,10 @@ static int put_run(struct put *p, unsigned first, unsigned n) {
         struct wire_record r = wire_record_at(p->m, first + i);
         rc = put_record(p, &r);
         pass(p, &r);
-        if (rc == 0)
+        if (rc == 0) {
             memcpy(slots + (size_t)i * WIRE_DIGEST_LEN, r.digest, WIRE_DIGEST_LEN);
+            bits_add(&p->s->arrived, r.chunk);
+        }
         p->results[first + i] = rc;
     }
     if (rc < 0)

@@ -123,7 +123,7 @@ static inline void source_frame(struct source *src, uint64_t first, unsigned n, 
 static inline int source_list(struct store *s, struct source *src) {
     uint8_t page[777]; /* entries are cut anywhere */
     uint64_t length = source_totals(src)->length;
-    int rc = store_manifest_begin(s);
+    int rc = store_manifest_begin(s, 0);
     for (uint64_t at = 0; !rc && at < length; at += sizeof page) {
         size_t len = length - at < sizeof page ? length - at : sizeof page;
         assert_int_equal(catalog_read(src->catalog, at, page, len), 0);

@@ -370,11 +370,11 @@ static void another_manifest_id(void **arg) {
     uint64_t len = source_totals(&src)->length;
     assert_int_equal(catalog_read(src.catalog, 0, page, len), 0);
     assert_int_equal(open_store(&store, &dest, "d"), 0);
-    assert_int_equal(store_manifest_begin(store), 0);
+    assert_int_equal(store_manifest_begin(store, 0), 0);
     assert_int_equal(store_manifest_page(store, page, len), 0);
     assert_int_equal(store_manifest_end(store, id, src.origin), -EINVAL);
     assert_null(store_catalog(store));
-    assert_int_equal(store_manifest_begin(store), 0);
+    assert_int_equal(store_manifest_begin(store, 0), 0);
     assert_int_equal(store_manifest_page(store, page, len - 1), 0);
     assert_int_equal(store_manifest_end(store, source_totals(&src)->id, src.origin),
                      WIRE_ERR(WIRE_PROTOCOL));

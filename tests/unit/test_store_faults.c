@@ -70,7 +70,7 @@ static int teardown(void **arg) {
 /* --- one run -------------------------------------------------------------------------------- */
 
 static int take_list(struct store *s) {
-    int rc = store_manifest_begin(s);
+    int rc = store_manifest_begin(s, 0);
     if (!rc)
         rc = store_manifest_page(s, offer.page, source_totals(&src)->length);
     return rc ? rc : store_manifest_end(s, source_totals(&src)->id, src.origin);

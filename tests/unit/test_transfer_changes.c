@@ -2,6 +2,40 @@
 /* Transfers while the source changes: one version of each file arrives, or it is told. */
 #include "pair.h"
 
+#include "core/selection.h"
+
+/* --- a source whose clock counts in coarse steps --------------------------------------------- */
+
+static time_t files_s;   /* not 0: the time of every file, whatever happens to it */
+static int64_t clock_ns; /* and what the source's clock says */
+
+static int coarse(int err, struct stat *st) {
+    if (!err && files_s && S_ISREG(st->st_mode))
+        st->st_mtim = st->st_ctim = (struct timespec){.tv_sec = files_s};
+    return err;
+}
+
+#define WRAP(type, name, params, value)                                                            \
+    type __real_##name params;                                                                     \
+    type __wrap_##name params;                                                                     \
+    type __wrap_##name params { return value; }
+
+WRAP(int, fstat, (int fd, struct stat *st), coarse(__real_fstat(fd, st), st))
+WRAP(int, fstat64, (int fd, struct stat *st), coarse(__real_fstat64(fd, st), st))
+WRAP(int, fstatat, (int dir, const char *name, struct stat *st, int flags),
+     coarse(__real_fstatat(dir, name, st, flags), st))
+WRAP(int, fstatat64, (int dir, const char *name, struct stat *st, int flags),
+     coarse(__real_fstatat64(dir, name, st, flags), st))
+WRAP(int64_t, selection_now_ns, (const struct selection *sel),
+     files_s ? clock_ns : __real_selection_now_ns(sel))
+
+static int drop_coarse(void **state) {
+    files_s = 0;
+    return drop_pair(state);
+}
+
+/* --- tests ------------------------------------------------------------------------------------ */
+
 /* Changed in place after a part of it was fetched: only what differs is fetched again. */
 static void changed_source_is_compared(void **state) {
     struct pair *p = *state;
@@ -51,11 +85,85 @@ static void removed_file_is_left_out(void **state) {
     run_shell(p, "diff -r share/t out/t");
 }
 
+static void rewrite(struct pair *p) { run_shell(p, "head -c 60000000 /dev/urandom > share/big"); }
+
+/* Between two runs a file changes, and nothing shows it: its time, and that of the change, are in
+ * the step of the clock in which it was listed before. */
+static void changes_within_a_step_between_runs(void **state) {
+    struct pair *p = *state;
+
+    rewrite(p);
+    files_s = 2000000000;
+    clock_ns = files_s * INT64_C(1000000000);
+    p->on_progress = stop_early;
+    assert_int_equal(fetch_all(p, "share/big", "big"), ERR_STOPPED);
+    assert_true(p->fetched > 0);
+    rewrite(p);
+    clock_ns += INT64_C(10000000000);
+    p->on_progress = NULL;
+    assert_int_equal(fetch_all(p, "share/big", "big"), 0);
+    run_shell(p, "cmp share/big out/big");
+    assert_int_equal(p->reused, 0);
+    assert_true(p->fetched >= p->bytes);
+}
+
+static void rewrite_once(struct pair *p, const struct fetch_event *e) {
+    if (e->kind != FETCH_PROGRESS || e->done == 0)
+        return;
+    p->on_progress = NULL;
+    rewrite(p);
+}
+
+/* The same in the middle of one. */
+static void changes_within_a_step_in_a_run(void **state) {
+    struct pair *p = *state;
+
+    rewrite(p);
+    files_s = 2000000000;
+    clock_ns = files_s * INT64_C(1000000000) + 1900000000;
+    p->on_progress = rewrite_once;
+    assert_int_equal(fetch_all(p, "share/big", "big"), 0);
+    run_shell(p, "cmp share/big out/big");
+}
+
+static uint64_t before; /* bytes of an earlier run */
+
+/* Two chunks that came in this run become others. */
+static void rewrite_two_chunks(struct pair *p, const struct fetch_event *e) {
+    char script[128];
+
+    if (e->kind != FETCH_PROGRESS || e->fetched < 8 * MIB)
+        return;
+    p->on_progress = NULL;
+    snprintf(script, sizeof script,
+             "head -c 2M /dev/urandom | dd of=share/big bs=1M seek=%d conv=notrunc status=none",
+             (int)(before / MIB) + 3);
+    run_shell(p, script);
+}
+
+/* What was fetched in vain is not taken off what was here before. */
+static void figures_are_honest(void **state) {
+    struct pair *p = *state;
+
+    rewrite(p);
+    p->on_progress = stop_early;
+    assert_int_equal(fetch_all(p, "share/big", "big"), ERR_STOPPED);
+    before = p->fetched;
+    p->on_progress = rewrite_two_chunks;
+    assert_int_equal(fetch_all(p, "share/big", "big"), 0);
+    run_shell(p, "cmp share/big out/big");
+    assert_int_equal(p->reused, before);
+    assert_true(p->fetched >= p->bytes - before);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(changed_source_is_compared, make_pair, drop_pair),
         cmocka_unit_test_setup_teardown(growing_file_is_reported, make_pair, drop_pair),
         cmocka_unit_test_setup_teardown(removed_file_is_left_out, make_pair, drop_pair),
+        cmocka_unit_test_setup_teardown(changes_within_a_step_between_runs, make_pair, drop_coarse),
+        cmocka_unit_test_setup_teardown(changes_within_a_step_in_a_run, make_pair, drop_coarse),
+        cmocka_unit_test_setup_teardown(figures_are_honest, make_pair, drop_pair),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
