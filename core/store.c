@@ -133,7 +133,7 @@ static int load_journal(struct store *s) {
     s->believed = !s->unclean && here_same(&here, &s->header.here);
     if (s->header.flags & JOURNAL_COMMITTED) /* ended before its rename: it can change again */
         rc = store_set_flags(s, 0, JOURNAL_COMMITTED);
-    if (!rc && s->header.flags & JOURNAL_SWEEP)
+    if (!rc && (s->header.flags & JOURNAL_SWEEP || !s->believed)) /* a power cut takes it back */
         rc = store_sweep(s);
     return rc;
 }
@@ -256,6 +256,16 @@ int store_set_flags(struct store *s, unsigned set, unsigned clear) {
     int rc = journal_write_header(s->journal, &s->header);
     pthread_mutex_unlock(&s->lock);
     return rc;
+}
+
+int store_error_at(struct store *s, const struct worker *w, int err) {
+    if (err >= 0)
+        return err;
+    pthread_mutex_lock(&s->lock);
+    s->failed_at_entry = true;
+    s->failed_entry = w->cur.index;
+    pthread_mutex_unlock(&s->lock);
+    return store_error(s, err);
 }
 
 int store_error(struct store *s, int err) {

@@ -193,6 +193,23 @@ static void another_boot(void **arg) {
     finish();
 }
 
+/* The header reached the disk, the removal of what an older version had did not. */
+static void power_took_a_sweep_back(void **arg) {
+    bool ok;
+    first_run();
+    assert_int_equal(unlinkat(dest.fd, STAGING "data/small", 0), 0);
+    scratch_dir(&dest, STAGING "data/small");
+    scratch_file(&dest, STAGING "data/small/old", "old");
+    scratch_file(&dest, STAGING "data/older", "older");
+    boot_again();
+    start();
+    expect_plan("-c--c-");
+    assert_int_equal(store_check(store, 1, 1, &ok), 0);
+    assert_int_equal(store_check(store, 4, 1, &ok), 0);
+    finish();
+    assert_false(scratch_has(&dest, "d/older"));
+}
+
 /* What arrives in a run that has not looked at everything is not believed by the next one. */
 static void arrives_before_checked(void **arg) {
     bool ok[1];
@@ -455,6 +472,7 @@ int main(void) {
         TEST(all_but_commit),
         TEST(removed_and_cut_files),
         TEST(another_boot),
+        TEST(power_took_a_sweep_back),
         TEST(arrives_before_checked),
         TEST(written_instead_of_checked),
         TEST(copied_folder),
