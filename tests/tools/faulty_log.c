@@ -23,6 +23,7 @@ enum kind { DATA, SIZE, MADE, REMOVED, RMDIR, MOVED, MODE, MTIME };
 struct op {
     struct op *next, *before;
     enum kind kind;
+    bool with_next; /* a rename that replaces something is one change */
     dev_t dev;
     ino_t ino, dir_ino; /* what it concerns, and the folder of its name */
     char *path, *to;    /* MOVED; REMOVED: where it lies now */
@@ -207,7 +208,9 @@ void faulty_log_rmdir(const char *path, const struct stat *was) {
 }
 
 void faulty_log_moved(const char *from, const char *to) {
-    struct op *op = add_path(MOVED, to);
+    struct op *before = last, *op = add_path(MOVED, to);
+    if (before && before->kind == REMOVED && strcmp(before->path, to) == 0)
+        before->with_next = true;
     op->to = need(strdup(from)); /* `to` is where it is when it was undone */
 }
 
@@ -349,13 +352,13 @@ static void redo(struct op *op) {
 void faulty_log_cut(void) {
     uint64_t names = 0;
     for (struct op *op = last; op; op = op->before) {
-        names += op->kind != DATA;
+        names += op->kind != DATA && !op->with_next;
         undo(op);
     }
     uint64_t kept = faulty_random(names + 1);
     for (struct op *op = first; op; op = op->next)
         if (op->kind == DATA || kept > 0) {
-            kept -= op->kind != DATA;
+            kept -= op->kind != DATA && !op->with_next;
             redo(op);
         }
 }
