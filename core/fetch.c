@@ -72,6 +72,7 @@ static bool to_run_again(const struct fetch *f) {
     case ERR_STOPPED:
     case ERR_STALLED:
     case ERR_HELD:
+    case ERR_NO_SPACE:
         return true;
     default:
         return f->store != NULL;
@@ -239,8 +240,7 @@ static void commit_done(struct fetch_job *job) {
                   "%s.lanyard-part: move the other one away and run the same command again",
                   f->shown_dir, f->shown, f->shown);
     } else if (err != ERR_STOPPED) {
-        fetch_end(f, err, "%s/%s could not be brought to disk: %s", f->shown_dir, f->shown,
-                  err_text(err));
+        fetch_end_with_disk_error(f, err);
     }
 }
 

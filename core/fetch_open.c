@@ -154,8 +154,8 @@ static void end_without_store(struct fetch *f, int err) {
                   "%s/%s exists already and is not touched. Move it away, or choose another folder "
                   "with -o",
                   f->shown_dir, f->shown);
-    else if (err == ERR_NO_SPACE || err == -ENOSPC)
-        fetch_end(f, ERR_NO_SPACE, "the disk of %s is full", f->shown_dir);
+    else if (err == ERR_NO_SPACE || err == -ENOSPC || f->store)
+        fetch_end_with_disk_error(f, err);
     else
         fetch_end(f, err, "cannot write %s in %s: %s", f->shown, f->shown_dir, err_text(err));
 }
@@ -318,7 +318,6 @@ static void start_running(struct fetch *f, struct prepare_job *p) {
     plan_clear(&f->plan);
     f->plan = p->plan;
     p->plan = (struct plan){0};
-    f->have_bytes = p->have_bytes;
     f->changed = f->young_checked = f->look_waited = false;
     f->look_at_ms = 0;
     catalog_cursor_clear(&f->cursor);
@@ -332,6 +331,7 @@ static void prepare_done(struct fetch_job *job) {
     struct prepare_job *p = (struct prepare_job *)job;
     struct fetch *f = job->f;
 
+    f->have_bytes = p->have_bytes;
     if (f->phase == FETCH_ENDING)
         ;
     else if (job->err == ERR_NO_SPACE && p->missing == 0)

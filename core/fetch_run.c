@@ -22,16 +22,34 @@ void fetch_now_here(struct fetch *f, uint64_t chunk) {
     f->have_bytes += fetch_chunk_len(f, chunk);
 }
 
+/* How much is to come nobody knows before the list is here. */
+static void end_without_space(struct fetch *f) {
+    const struct catalog *c = f->store ? store_catalog(f->store) : NULL;
+    uint64_t left = c ? catalog_totals(c)->bytes - f->have_bytes : 0;
+    char still[64] = "";
+
+    if (left > 0)
+        snprintf(still, sizeof still, ": %llu bytes are still to come", (unsigned long long)left);
+    fetch_end(f, ERR_NO_SPACE,
+              "the disk of %s is full, or takes no more files%s. Make room and run the same "
+              "command again: it goes on where it stopped",
+              f->shown_dir, still);
+}
+
 void fetch_end_with_disk_error(struct fetch *f, int err) {
-    if (err == ERR_NO_SPACE)
-        fetch_end(
-            f, err,
-            "the disk of %s is full, or takes no more files: %llu bytes are still to come. Make "
-            "room and run the same command again: it goes on where it stopped",
-            f->shown_dir,
-            (unsigned long long)(catalog_totals(store_catalog(f->store))->bytes - f->have_bytes));
-    else
-        fetch_end(f, err, "%s: writing %s failed: %s", f->shown_dir, f->shown, err_text(err));
+    char path[PATH_MAX_LEN + 1] = "", shown[1024];
+
+    if (err == ERR_NO_SPACE || err == -ENOSPC) {
+        end_without_space(f);
+        return;
+    }
+    if (f->store && store_catalog(f->store))
+        store_failed_path(f->store, path);
+    name_show(path, strlen(path), shown, sizeof shown);
+    fetch_end(f, err,
+              "%s: %s%s%s could not be brought to disk: %s. What has arrived is kept: run the same "
+              "command again to go on",
+              f->shown_dir, f->shown, shown[0] ? "/" : "", shown, err_text(err));
 }
 
 /* ---- DATA: check and write ---- */

@@ -99,6 +99,9 @@ bool store_arrived(const struct store *s, uint64_t chunk);
  * found. out: PATH_MAX_LEN + 1 bytes. */
 void store_chunk_path(struct store *s, uint64_t chunk, char *out);
 
+/* The same for the entry at which the last call failed; "" if it was none in particular. */
+void store_failed_path(struct store *s, char *out);
+
 /* Leaves the chunk's file out of the result, for this run. */
 void store_skip_chunk(struct store *s, uint64_t chunk, int why);
 

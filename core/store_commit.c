@@ -140,7 +140,7 @@ static int finish_tree(struct commit *c) {
         rc = store_stopped(c->s) ? ERR_STOPPED : finish_folder(c, i);
     for (uint32_t i = c->locked_folders ? c->entries : 0; !rc && i-- > 1;)
         rc = lock_folder(c, i);
-    return rc;
+    return store_error_at(c->s, c->w, rc);
 }
 
 /* --- sync, rename, clean up ----------------------------------------------------------------- */

@@ -69,14 +69,19 @@ struct store {
     struct worker *workers; /* that nobody uses now */
     struct store_skip *skips;
     uint32_t n_skips, n_skipped; /* remembered; all */
+    bool failed_at_entry;
+    uint32_t failed_entry; /* where the last error came */
 };
 
 /* --- store.c --- */
 
+struct worker;
+
 /* Maps and remembers an error of the disk on its way up: ENOSPC, EDQUOT -> ERR_NO_SPACE, EIO makes
  * the next run verify everything. Takes 0 and above as well. */
 int store_error(struct store *s, int err);
-int store_set_flags(struct store *s, unsigned set, unsigned clear); /* in the journal, on disk */
+int store_error_at(struct store *s, const struct worker *w, int err); /* and remembers the entry */
+int store_set_flags(struct store *s, unsigned set, unsigned clear);   /* in the journal, on disk */
 int store_adopt(struct store *s, struct catalog *c); /* c is the manifest now; frees the old one */
 int store_remove_staging(struct store *s);           /* the journal goes last */
 void store_close_fd(int *fd);                        /* takes STORE_NONE, leaves it */

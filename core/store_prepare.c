@@ -172,7 +172,7 @@ int store_prepare(struct store *s, uint64_t *missing) {
     if (!rc)
         rc = worker_get(s, &w);
     for (uint32_t i = 0; !rc && i < n; i++)
-        rc = store_stopped(s) ? ERR_STOPPED : prepare_entry(s, w, i);
+        rc = store_stopped(s) ? ERR_STOPPED : store_error_at(s, w, prepare_entry(s, w, i));
     worker_put(s, w);
     s->resumed = true;
     return store_error(s, rc);

@@ -206,6 +206,7 @@ int store_put(struct store *s, const struct msg *m, int *results) {
     rc = judge_all(&p);
     if (!rc)
         rc = put_all(&p);
+    rc = store_error_at(s, p.w, rc);
     worker_put(s, p.w);
-    return store_error(s, rc);
+    return rc;
 }

@@ -274,6 +274,16 @@ void store_chunk_path(struct store *s, uint64_t chunk, char *out) {
     worker_put(s, w);
 }
 
+void store_failed_path(struct store *s, char *out) {
+    struct worker *w;
+    out[0] = 0;
+    if (!s->failed_at_entry || worker_get(s, &w))
+        return;
+    if (catalog_path(&w->up, s->failed_entry, out))
+        out[0] = 0;
+    worker_put(s, w);
+}
+
 uint32_t store_skipped(struct store *s, void (*fn)(void *arg, const char *path, int why),
                        void *arg) {
     struct worker *w;
