@@ -5,10 +5,11 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { CLOSE_MS = 500 };
+enum { CLOSE_MS = 500, STOP_MS = 900 };
 
 int client_load_trust(struct app *app, struct trust *t) {
     int code = app_state_dir(app), err;
@@ -28,11 +29,29 @@ int client_load_trust(struct app *app, struct trust *t) {
     return CODE_FAILED;
 }
 
+bool signal_is_ignored(int signum) {
+    struct sigaction now;
+
+    return sigaction(signum, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+/* Whatever lies on disk is good for the next run at any moment. */
+static void on_guard(uv_timer_t *timer) {
+    struct client *c = timer->data;
+
+    if (c->last_words)
+        c->last_words(c);
+    fflush(NULL);
+    _exit(c->stop_code);
+}
+
 static void on_signal(uv_signal_t *handle, int signum) {
     struct client *c = handle->data;
 
     if (++c->stops > 1 && !c->app->at_prompt)
-        _exit(CODE_INCOMPLETE);
+        _exit(c->stop_code);
+    if (!c->app->at_prompt)
+        uv_timer_start(&c->guard, on_guard, STOP_MS, 0);
     if (c->on_stop)
         c->on_stop(c->owner);
 }
@@ -40,12 +59,31 @@ static void on_signal(uv_signal_t *handle, int signum) {
 static void start_signals(struct client *c) {
     static const int watched[CLIENT_SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
 
+    uv_timer_init(c->loop, &c->guard);
+    uv_unref((uv_handle_t *)&c->guard);
+    c->guard.data = c;
+    c->stop_code = CODE_INCOMPLETE;
     for (unsigned i = 0; i < CLIENT_SIGNALS; i++) {
         uv_signal_init(c->loop, &c->signals[i]);
         c->signals[i].data = c;
-        uv_signal_start(&c->signals[i], on_signal, watched[i]);
+        if (watched[i] != SIGHUP || !signal_is_ignored(SIGHUP))
+            uv_signal_start(&c->signals[i], on_signal, watched[i]);
         uv_unref((uv_handle_t *)&c->signals[i]);
     }
+}
+
+void ignore_late_signals(void) {
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+}
+
+static void end_signals(struct client *c) {
+    for (unsigned i = 0; i < CLIENT_SIGNALS; i++)
+        uv_close((uv_handle_t *)&c->signals[i], NULL);
+    uv_close((uv_handle_t *)&c->guard, NULL);
+    if (!c->app->at_prompt)
+        ignore_late_signals();
 }
 
 static int setup(struct client *c, unsigned buffers, const char *name) {
@@ -102,8 +140,6 @@ void client_close(struct client *c) {
     uv_timer_t patience;
     bool over = false;
 
-    for (unsigned i = 0; i < CLIENT_SIGNALS; i++)
-        uv_close((uv_handle_t *)&c->signals[i], NULL);
     uv_timer_init(c->loop, &patience);
     patience.data = &over;
     uv_timer_start(&patience, on_patience, CLOSE_MS, 0);
@@ -111,6 +147,7 @@ void client_close(struct client *c) {
     while (uv_loop_alive(c->loop) && !over)
         uv_run(c->loop, UV_RUN_ONCE);
     uv_close((uv_handle_t *)&patience, NULL);
+    end_signals(c);
     uv_run(c->loop, UV_RUN_NOWAIT);
     if (uv_loop_close(c->loop) == UV_EBUSY) {
         c->app->left_behind = true;

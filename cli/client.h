@@ -4,8 +4,10 @@
  *
  *     client_open -> ... client_run ... -> client_close
  *
- * SIGINT, SIGTERM and SIGHUP ask the command to stop: client_run returns, or on_stop is called and
- * the command ends in order. The second one ends the process at once (not at the prompt).
+ * SIGINT, SIGTERM and SIGHUP (unless it is ignored, see nohup(1)) ask the command to stop:
+ * client_run returns, or on_stop is called and the command ends in order. The second one ends the
+ * process at once, and so does what is not in order within STOP_MS: a disk that hangs, a sync of
+ * much (not at the prompt).
  */
 #ifndef CLI_CLIENT_H
 #define CLI_CLIENT_H
@@ -23,7 +25,10 @@ struct client {
     struct pool pool;
     struct conn_env env;
     uv_signal_t signals[CLIENT_SIGNALS];
-    unsigned stops; /* signals that came */
+    uv_timer_t guard;
+    unsigned stops;                       /* signals that came */
+    int stop_code;                        /* exit code then: CODE_INCOMPLETE */
+    void (*last_words)(struct client *c); /* before the process ends at once. May be NULL */
     void (*on_stop)(void *owner);
     void *owner;
 };
@@ -38,6 +43,11 @@ int client_run(struct client *c, const bool *done);
 /* Runs the loop until all that was closed is down. A name that is being resolved cannot be called
  * back: after a moment it is left behind, with the loop (app->left_behind). */
 void client_close(struct client *c);
+
+bool signal_is_ignored(int signum);
+/* A command is over: a late Ctrl-C must not turn it into a killed one (libuv puts the default
+ * back). */
+void ignore_late_signals(void);
 
 /* Loads the file of known peers. 0, or the exit code of a failure that was reported. */
 int client_load_trust(struct app *app, struct trust *t);

@@ -39,7 +39,7 @@ struct words {
 };
 
 struct looking {
-    struct asking a;
+    struct asking a; /* first: its client is the looking */
     const struct words *w;
     struct what what;
     struct hits hits;
@@ -130,6 +130,14 @@ static void print_failed(int code) {
 
     json_put_bytes(o, "message", say_last(), strlen(say_last()));
     json_event(o);
+}
+
+static void last_words(struct client *c) {
+    const struct looking *l = (const struct looking *)c;
+
+    fail(c->stop_code, "stopped; run the same command again to go on");
+    if (l->w->o.json)
+        print_failed(c->stop_code);
 }
 
 /* One WHAT. With --json its last line says how it ended. */
@@ -235,7 +243,10 @@ int cmd_download(struct app *app, int argc, char **argv) {
     code = asking_open(&l.a, app, &w.ask, BUFFERS);
     if (code)
         return code;
+    l.a.client.last_words = last_words;
     code = w.seed ? get_seed(&l) : get_all(&l);
+    l.a.client.last_words = NULL; /* all is said */
+    l.a.client.stop_code = code;
     asking_close(&l.a);
     return code;
 }

@@ -193,6 +193,7 @@ static int act(struct asking *a, const struct asking_options *o, bool watching) 
         return CODE_DONE;
     fflush(stdout);
     mark_shown(&a->survey);
+    a->client.stop_code = CODE_DONE;
     return watch(a, &q, o->json);
 }
 

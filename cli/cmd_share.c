@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/host.h"
 #include "cli/json.h"
@@ -187,7 +188,8 @@ static int start(struct sharing *s) {
     for (unsigned i = 0; i < SIGNALS; i++) {
         uv_signal_init(&s->loop, &s->signals[i]);
         s->signals[i].data = s;
-        uv_signal_start(&s->signals[i], on_signal, watched[i]);
+        if (watched[i] != SIGHUP || !signal_is_ignored(SIGHUP)) /* nohup(1) */
+            uv_signal_start(&s->signals[i], on_signal, watched[i]);
     }
     uv_timer_init(&s->loop, &s->guard);
     code = host_open(&s->host, s->app, &s->loop, &s->o, &host_events, s);
@@ -214,6 +216,7 @@ static int act(struct sharing *s) {
     uv_close((uv_handle_t *)&s->guard, NULL);
     for (unsigned i = 0; i < SIGNALS; i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
+    ignore_late_signals();
     uv_run(&s->loop, UV_RUN_DEFAULT);
     uv_loop_close(&s->loop);
     return s->code;

@@ -23,7 +23,7 @@ struct download {
     struct progress progress;
     char shown[4 * NAME_MAX_LEN + 1]; /* its name, escaped */
     uint64_t started_ns;
-    bool stopping, done;
+    bool stopping, done, lost; /* lost: the user was told so, and nothing better since */
     int code;
 };
 
@@ -108,6 +108,17 @@ static void tell_json(struct download *d, const struct fetch_event *e) {
     }
 }
 
+/* Of the many dials of an outage only its beginning and its end. */
+static void tell_source(struct download *d, const struct fetch_event *e) {
+    if (e->sources < d->connected) {
+        warn("lost %s: %s; trying again", e->peer, e->text);
+        d->lost = true;
+    } else if (e->sources > d->connected && d->lost) {
+        note("connected to %s", e->peer);
+        d->lost = false;
+    }
+}
+
 static void tell(struct download *d, const struct fetch_event *e) {
     switch (e->kind) {
     case FETCH_STARTED:
@@ -115,10 +126,10 @@ static void tell(struct download *d, const struct fetch_event *e) {
         progress_show(&d->progress, uv_now(d->a->client.env.loop));
         break;
     case FETCH_SOURCE:
-        if (e->sources < d->connected)
-            warn("lost %s: %s", e->peer, e->text);
+        tell_source(d, e);
         break;
     case FETCH_WALK:
+        progress_walk(&d->progress, e->peer, e->walked);
         break;
     case FETCH_WARNING:
         warn("%s", e->text);

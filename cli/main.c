@@ -4,6 +4,7 @@
  *
  * The program is one table of commands; each has a file cmd_NAME.c.
  */
+#include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/opts.h"
 #include "cli/prompt.h"
@@ -156,6 +157,20 @@ static bool open_streams(void) {
     return fd >= 0;
 }
 
+/* Before a command watches signals itself there is nothing to bring in order. */
+static void on_early_signal(int signum) { _exit(CODE_INCOMPLETE); }
+
+static void on_early_end_of_share(int signum) { _exit(CODE_DONE); }
+
+static void catch_early_signals(const char *command) {
+    static const int watched[] = {SIGINT, SIGTERM, SIGHUP};
+    bool shares = command && strcmp(command, "share") == 0;
+
+    for (unsigned i = 0; i < sizeof watched / sizeof *watched; i++)
+        if (watched[i] != SIGHUP || !signal_is_ignored(SIGHUP))
+            signal(watched[i], shares ? on_early_end_of_share : on_early_signal);
+}
+
 int main(int argc, char **argv) {
     struct app app = {0};
     int first, code;
@@ -167,6 +182,8 @@ int main(int argc, char **argv) {
     first = global_options(argc, argv);
     if (first < 0)
         return check_stdout(-1 - first);
+    if (first < argc)
+        catch_early_signals(argv[first]);
     code = first < argc ? command_run(&app, argc - first, argv + first) : prompt(&app);
     if (app.left_behind) { /* exit(3) would join libuv's threads */
         fflush(NULL);

@@ -4,6 +4,7 @@
 #include "cli/say.h"
 #include "cli/text.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,17 +37,28 @@ static uint64_t rate_of(const struct progress *p) {
     return ms ? (p->sample[last].fetched - p->sample[first].fetched) * 1000 / ms : 0;
 }
 
-void progress_line(const struct progress *p, unsigned width, char out[static PROGRESS_LINE_MAX]) {
-    char done[TEXT_LEN], bytes[TEXT_LEN], rate_text[TEXT_LEN], eta[TEXT_LEN] = "-";
-    char numbers[256], name[PROGRESS_LINE_MAX], clipped[PROGRESS_LINE_MAX + 4];
+/* How fast it is, or why it is not. */
+static void show_pace(const struct progress *p, char *out, size_t cap) {
+    char rate_text[TEXT_LEN], eta[TEXT_LEN] = "-";
     uint64_t rate = rate_of(p);
-    unsigned percent = p->bytes ? (unsigned)((double)p->done * 100 / (double)p->bytes) : 100;
 
     if (rate > 0)
         text_duration((p->bytes - p->done) / rate, eta);
-    snprintf(numbers, sizeof numbers, "%s / %s %3u%%  %s/s  ETA %s  %u source%s",
-             text_size(p->done, done), text_size(p->bytes, bytes), percent,
-             text_size(rate, rate_text), eta, p->sources, p->sources == 1 ? "" : "s");
+    if (p->sources == 0 && p->done < p->bytes)
+        snprintf(out, cap, "waiting for a source");
+    else
+        snprintf(out, cap, "%s/s  ETA %s  %u source%s", text_size(rate, rate_text), eta, p->sources,
+                 p->sources == 1 ? "" : "s");
+}
+
+void progress_line(const struct progress *p, unsigned width, char out[static PROGRESS_LINE_MAX]) {
+    char done[TEXT_LEN], bytes[TEXT_LEN], pace[128];
+    char numbers[256], name[PROGRESS_LINE_MAX], clipped[PROGRESS_LINE_MAX + 4];
+    unsigned percent = p->bytes ? (unsigned)((double)p->done * 100 / (double)p->bytes) : 100;
+
+    show_pace(p, pace, sizeof pace);
+    snprintf(numbers, sizeof numbers, "%s / %s %3u%%  %s", text_size(p->done, done),
+             text_size(p->bytes, bytes), percent, pace);
     snprintf(name, sizeof name, "%s", p->name);
     if (width < text_width(numbers) + 2 + 8) { /* no room for the name */
         text_clip(numbers, width, out);
@@ -65,6 +77,18 @@ void progress_show(struct progress *p, uint64_t now_ms) {
         return;
     p->drawn_ms = now_ms;
     progress_line(p, width - 1, line); /* the last column would wrap */
+    say_progress(line);
+}
+
+void progress_walk(const struct progress *p, const char *peer, uint64_t entries) {
+    char text[PROGRESS_LINE_MAX], line[PROGRESS_LINE_MAX];
+    unsigned width = p->on ? say_width(STDERR_FILENO) : 0;
+
+    if (width == 0)
+        return;
+    snprintf(text, sizeof text, "%.200s looks at its files: %" PRIu64 " so far  %.1500s", peer,
+             entries, p->name);
+    text_clip(text, width - 1, line);
     say_progress(line);
 }
 

@@ -4,6 +4,8 @@
  *
  *     film.mkv   312 MiB / 1.4 GiB  22%  104 MiB/s  ETA 10s  2 sources
  *
+ *     film.mkv   312 MiB / 1.4 GiB  22%  waiting for a source
+ *
  * progress_note and progress_line are pure: time comes in. progress_show draws, if stderr is a
  * terminal.
  */
@@ -33,6 +35,8 @@ void progress_note(struct progress *p, uint64_t now_ms); /* after the members we
 void progress_line(const struct progress *p, unsigned width, char out[static PROGRESS_LINE_MAX]);
 
 void progress_show(struct progress *p, uint64_t now_ms);
+/* Nothing comes yet: the peer looks at what was asked for. */
+void progress_walk(const struct progress *p, const char *peer, uint64_t entries);
 void progress_end(struct progress *p);
 
 #endif

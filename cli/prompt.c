@@ -24,9 +24,12 @@ struct terminal {
     char history_path[4096 + 16];
 };
 
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t interrupted, dismissed;
 
 static void on_interrupt(int signum) { interrupted = 1; }
+
+/* SIGTERM, or the terminal is gone: as `exit`. */
+static void on_dismiss(int signum) { dismissed = 1; }
 
 /* ---- one line ---- */
 
@@ -205,13 +208,18 @@ static int open_terminal(struct terminal *t) {
  * time: libuv puts the default back when a command's loop ends. */
 static const char *read_line(struct terminal *t) {
     const struct sigaction act = {.sa_handler = on_interrupt};
+    const struct sigaction end = {.sa_handler = on_dismiss};
     const char *line;
     int n;
 
     sigaction(SIGINT, &act, NULL);
-    for (;;) {
+    sigaction(SIGTERM, &end, NULL);
+    sigaction(SIGHUP, &end, NULL);
+    while (!dismissed) {
         interrupted = 0;
         line = el_gets(t->edit, &n);
+        if (dismissed)
+            break;
         if (line && n > 0 && !interrupted)
             return line;
         if (!interrupted)
@@ -219,6 +227,7 @@ static const char *read_line(struct terminal *t) {
         putchar('\n');
         el_reset(t->edit);
     }
+    return NULL;
 }
 
 static void run_terminal(struct app *app) {

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+"""Lines that are slow or dead, peers that are stopped, and a user who has waited long enough."""
+import fcntl
+import re
+import signal
+import struct
+import termios
+
+import pytest
+from process import until
+from verbs import (MIB, download, download_until, random_file, same, seconds, share)
+
+AT_ONCE = 1.5  # for what takes a second at the most
+MUTE = ("import socket\ns = socket.create_server(('', 5000))\nprint('up', flush=True)\nk = []\n"
+        "while True:\n k.append(s.accept())\n")
+
+
+def ends(p, code, limit=AT_ONCE):
+    """It ends soon, with this exit code."""
+    return p.result(seconds(limit)).exits(code)
+
+
+@pytest.fixture
+def slow(cable):
+    """A cable that makes a download of a film last some seconds."""
+    cable.hosts[0].limit("200mbit")
+    return cable
+
+
+def film_of(anna, size=48 * MIB):
+    return random_file(anna / "film", size), share(anna, "film")
+
+
+# Slow and dead
+
+def test_a_chunk_that_takes_longer_than_the_timeout(cable):
+    """As long as bytes come it is not over: here 20 KB/s."""
+    anna, bert = cable.hosts
+    film, a = film_of(anna, 160_000)
+    anna.limit("160kbit")
+    download(bert, anna.address, a.port, "film", "--timeout", 2).ok()
+    same(film, bert / "film")
+
+
+def test_a_stopped_client_goes_on_when_it_is_woken(slow):
+    """The time in which we were stopped is not the source's."""
+    anna, bert = slow.hosts
+    film, a = film_of(anna)
+    p = download_until(bert, "film", anna.address, a.port, "film", "--timeout", 1, size=8 * MIB)
+    p.kill(signal.SIGSTOP)
+    with pytest.raises(AssertionError):  # longer than --timeout
+        until(lambda: not p.alive(), "nothing to happen", 2.5)
+    p.kill(signal.SIGCONT)
+    p.result(seconds(60)).ok()
+    same(film, bert / "film")
+
+
+def test_an_outage_is_told_in_a_few_lines(slow):
+    anna, bert = slow.hosts
+    film, a = film_of(anna)
+    p = bert.terminal("lanyard", "download", anna.address, a.port, "film")
+    p.wait_line("ETA", timeout=seconds(20))
+    a.kill()
+    a.wait()
+    p.wait_line(r"lost anna: .*trying again", timeout=seconds(20))
+    p.wait_line("waiting for a source", timeout=seconds(20))
+    fcntl.ioctl(p.streams[0].fileno(), termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+    until(lambda: len(p.out.rpartition("\r")[2]) < 45, "a line that fits", seconds(10))
+    share(anna, "film", options=["--port", a.port])
+    p.wait_line("connected to anna", timeout=seconds(20))
+    assert p.wait(seconds(60)) == 0
+    lines = [line for line in re.split(r"[\r\n]+", p.out) if "lost" in line or "connected" in line]
+    assert len(lines) == 2, lines
+    same(film, bert / "film")
+
+
+# Signals
+
+def test_a_user_who_does_not_wait_for_a_mute_peer(cable):
+    anna, bert = cable.hosts
+    anna.spawn("/usr/bin/python3", "-c", MUTE).wait_line("up")
+    for host in [anna.address, "10.9.0.99"]:  # it listens; there is none
+        p = bert.spawn("lanyard", "-vv", "download", host, 5000, "film")
+        p.wait_line("dialling", stream="err")
+        p.interrupt()
+        ends(p, 6)
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_what_is_here(slow, sig):
+    anna, bert = slow.hosts
+    film, a = film_of(anna)
+    words = anna.address, a.port, "film"
+    p = download_until(bert, "film", *words, size=8 * MIB)
+    p.kill(sig)
+    assert ends(p, 6).last()["code"] == 6
+    assert download(bert, *words).ok().last()["reused"] >= 7 * MIB
+    same(film, bert / "film")
+
+
+def test_ctrl_c_twice(slow):
+    anna, bert = slow.hosts
+    film, a = film_of(anna)
+    words = anna.address, a.port, "film"
+    p = download_until(bert, "film", *words, size=8 * MIB)
+    p.interrupt()
+    p.interrupt()
+    ends(p, 6)
+    download(bert, *words).ok()
+    same(film, bert / "film")
+
+
+def test_a_sharer_says_goodbye_though_discovery_sleeps(lan):
+    anna, bert = lan.hosts
+    anna.limit("200mbit")
+    film, a = film_of(anna)
+    p = download_until(bert, "film", anna.address, a.port, "film", size=4 * MIB)
+    anna.avahi.kill(signal.SIGSTOP)
+    a.kill(signal.SIGTERM)
+    ends(a, 0)
+    assert "shutting down" in p.wait_event("source", seconds(5), sources=0)["message"]
+    anna.avahi.kill(signal.SIGCONT)
+    share(anna, "film", options=["--port", a.port])
+    p.result(seconds(60)).ok()
+    same(film, bert / "film")
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_watching_ends_when_it_is_told_to(cable, sig):
+    _, bert = cable.hosts
+    p = bert.spawn("lanyard", "list-peers", "--watch", "--wait", 1)
+    until(lambda: "NAME" in p.out, "the first table", seconds(10))
+    p.kill(sig)
+    ends(p, 0)
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP])
+def test_the_prompt_ends_in_order(cable, sig):
+    _, bert = cable.hosts
+    p = bert.terminal("lanyard")
+    p.wait_line("lanyard> ", timeout=seconds(10))
+    p.kill(sig)
+    ends(p, 0)
