@@ -186,6 +186,13 @@ static void print_done(const struct download *d, const struct fetch_result *r, c
     char bytes[TEXT_LEN], rate[TEXT_LEN], reused[TEXT_LEN], took[TEXT_LEN];
     double s = seconds(d);
 
+    if (r->unchanged) {
+        note("%s: %s, %s compared", d->shown,
+             d->o->update ? "up to date" : "is here already, and the same",
+             text_size(r->reused, bytes));
+        print_path(path);
+        return;
+    }
     text_size(s > 0 ? (uint64_t)((double)r->fetched / s) : 0, rate);
     if (s < 10)
         snprintf(took, sizeof took, "%.1fs", s);
@@ -234,7 +241,8 @@ static int start(struct download *d, const struct hits *hits) {
                                     .dir = d->o->dir,
                                     .name = hit_base(&hits->all[0]),
                                     .timeout_ms = d->o->timeout_ms,
-                                    .unsafe_links = d->o->unsafe_links};
+                                    .unsafe_links = d->o->unsafe_links,
+                                    .update = d->o->update};
     struct client *c = &d->a->client;
 
     return fetch_start(&d->fetch, &c->env, &c->trust, &r, &fetch_events, d);

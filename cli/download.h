@@ -14,7 +14,7 @@
 struct download_options {
     const char *dir; /* an existing folder */
     uint64_t timeout_ms;
-    bool unsafe_links, json;
+    bool unsafe_links, update, json;
 };
 
 /* hits: HITS_ONE of hits_resolve. Returns the exit code; everything is reported, but for the event

@@ -68,6 +68,7 @@ static bool to_run_again(const struct fetch *f) {
     case ERR_OTHER_VERSION:
     case ERR_OWNER:
     case ERR_MOUNT:
+    case ERR_KIND:
         return false;
     case ERR_STOPPED:
     case ERR_STALLED:
@@ -106,6 +107,7 @@ static void report(struct fetch *f) {
                              .text = f->text,
                              .path = f->committed ? f->path : NULL,
                              .fetched = f->fetched,
+                             .unchanged = f->unchanged,
                              .incomplete = f->why < 0 && to_run_again(f)};
 
     if (f->store && store_catalog(f->store))
@@ -194,8 +196,10 @@ static void on_tick(uv_timer_t *timer) {
 
 static void run_commit(struct fetch_job *job) {
     struct store_commit_options options = {.unsafe_links = job->f->unsafe_links};
+    struct fetch *f = job->f;
 
-    job->err = store_commit(job->f->store, &options);
+    job->err = store_commit(f->store, &options);
+    f->unchanged = store_is_unchanged(f->store);
 }
 
 static void say_skipped(void *arg, const char *path, int why) {
@@ -234,6 +238,8 @@ static void commit_done(struct fetch_job *job) {
         f->committed = true;
         fetch_end(f, why, "%s", "");
         f->why = why; /* also if a stop came while the commit was on its way */
+    } else if (err == ERR_NO_SPACE && store_missing(f->store)) {
+        fetch_end_no_space(f, store_missing(f->store));
     } else if (err == ERR_EXISTS) {
         fetch_end(f, err,
                   "%s/%s has appeared meanwhile and is not touched. Everything is kept in "
@@ -290,7 +296,7 @@ void fetch_run_done(struct fetch *f) {
     }
     if (f->changed)
         leave_out_changing(f);
-    if (single && f->plan.count[PLAN_FAILED])
+    if (single && f->plan.count[PLAN_FAILED] && store_why_nothing(f->store) != ERR_NEWER)
         fetch_end(f, WIRE_ERR(WIRE_IO), "%s could not read %s", peer, f->shown);
     else if (f->look_at_ms)
         return; /* the tick comes back */
@@ -314,6 +320,7 @@ static int copy_request(struct fetch *f, const struct fetch_request *r) {
              r->dir[0] && r->dir[strlen(r->dir) - 1] == '/' ? "" : "/", r->name);
     f->timeout_ms = r->timeout_ms ? r->timeout_ms : FETCH_TIMEOUT_MS;
     f->unsafe_links = r->unsafe_links;
+    f->update = r->update;
     f->n_sources = r->n_sources;
     for (unsigned i = 0; i < r->n_sources; i++)
         f->sources[i] = (struct source){.f = f, .index = i, .spec = r->sources[i]};

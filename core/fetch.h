@@ -30,6 +30,7 @@ struct fetch_request {
     const char *dir, *name; /* DEST and NAME */
     uint64_t timeout_ms;
     bool unsafe_links;
+    bool update; /* DEST/NAME may exist: replace what is older there, and differs */
 };
 
 struct fetch_event {
@@ -55,6 +56,7 @@ struct fetch_result {
     const char *path; /* DEST/NAME, not escaped; NULL unless committed */
     uint64_t bytes, fetched, reused; /* reused: kept from before this run */
     unsigned sources;                /* that gave chunks */
+    bool unchanged;                  /* DEST/NAME was there, and nothing about it had to change */
     bool incomplete; /* why < 0: staging is kept, run it again (exit 6), else failed (exit 1) */
 };
 

@@ -18,26 +18,33 @@ struct check_job {
     struct fetch_job job; /* first: the job is the check_job */
     uint64_t first;
     uint32_t n;
-    bool ok[FETCH_COMPARE_CHUNKS];
+    enum store_verdict verdicts[FETCH_COMPARE_CHUNKS];
     uint8_t digests[FETCH_COMPARE_CHUNKS * WIRE_DIGEST_LEN]; /* at the source, when comparing */
 };
 
 static void run_check(struct fetch_job *job) {
     struct check_job *check = (struct check_job *)job;
+    bool ok[FETCH_CHECK_CHUNKS] = {false};
 
-    job->err = store_check(job->f->store, check->first, check->n, check->ok);
+    job->err = store_check(job->f->store, check->first, check->n, ok);
+    for (uint32_t i = 0; i < check->n; i++)
+        check->verdicts[i] = ok[i] ? STORE_SAME : STORE_OTHER;
 }
 
 /* Chunks that the last look doubted were counted when they arrived. */
 static void settle(struct fetch *f, const struct check_job *check) {
+    static const enum plan_state state[] = {
+        [STORE_OTHER] = PLAN_ABSENT, [STORE_SAME] = PLAN_HAVE, [STORE_LEFT_OUT] = PLAN_FAILED};
+
     for (uint32_t i = 0; i < check->n; i++) {
         uint64_t chunk = check->first + i;
+        bool same = check->verdicts[i] == STORE_SAME;
 
-        if (check->ok[i] && !f->young_checked)
+        if (same && !f->young_checked)
             fetch_now_here(f, chunk);
         else
-            plan_set(&f->plan, chunk, check->ok[i] ? PLAN_HAVE : PLAN_ABSENT);
-        if (check->ok[i])
+            plan_set(&f->plan, chunk, state[check->verdicts[i]]);
+        if (same)
             fetch_brought(f);
         else if (f->young_checked)
             f->have_bytes -= fetch_chunk_len(f, chunk);
@@ -108,7 +115,8 @@ int fetch_ask_digests(struct source *s) {
 static void run_compare(struct fetch_job *job) {
     struct check_job *check = (struct check_job *)job;
 
-    job->err = store_compare(job->f->store, check->first, check->n, check->digests, check->ok);
+    job->err =
+        store_compare(job->f->store, check->first, check->n, check->digests, check->verdicts);
 }
 
 int fetch_on_digest(struct source *s, const struct msg *m) {

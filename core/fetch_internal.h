@@ -76,7 +76,7 @@ struct fetch {
     char dir[4096], name[256];
     char shown_dir[1024], shown[4 * 256]; /* the same, escaped and cut, for messages */
     uint64_t timeout_ms;
-    bool unsafe_links;
+    bool unsafe_links, update;
 
     enum fetch_phase phase;
     struct source sources[FETCH_SOURCES_MAX];
@@ -116,7 +116,7 @@ struct fetch {
 
     /* how it ended */
     int why;
-    bool tick_closed, committed;
+    bool tick_closed, committed, unchanged;
     char text[4096];
     char path[4096 + 256];
 };
@@ -189,6 +189,8 @@ int fetch_on_data(struct source *s, const struct msg *m);
 uint32_t fetch_chunk_len(struct fetch *f, uint64_t chunk); /* loop thread */
 void fetch_now_here(struct fetch *f, uint64_t chunk);      /* on disk and believed */
 void fetch_end_with_disk_error(struct fetch *f, int err);
+void fetch_end_no_space(struct fetch *f, uint64_t missing);
+void fetch_end_target(struct fetch *f, int err); /* DEST/NAME exists, and is in the way */
 
 /* ---- fetch_check.c ---- */
 

@@ -85,7 +85,11 @@ struct page_job {
 static void run_page(struct fetch_job *job) {
     struct page_job *p = (struct page_job *)job;
     struct fetch *f = job->f;
-    struct store_target target = {.dir = f->dir, .name = f->name, .path = p->source->spec.path};
+    struct store_target target = {.dir = f->dir,
+                                  .name = f->name,
+                                  .path = p->source->spec.path,
+                                  .update = f->update,
+                                  .unsafe_links = f->unsafe_links};
 
     switch (p->step) {
     case PAGE_STORE:
@@ -93,6 +97,8 @@ static void run_page(struct fetch_job *job) {
         job->err = store_open(&p->store, &target);
         if (job->err == ERR_HELD)
             (void)store_holder(&target, &p->holder);
+        if (job->err == ERR_EXISTS)
+            job->err = store_open_same(&p->store, &target);
         break;
     case PAGE_BEGIN:
         job->err = store_manifest_begin(f->store, f->now_ns);
@@ -149,11 +155,8 @@ static void end_for_holder(struct fetch *f, const struct holder *h) {
 static void end_without_store(struct fetch *f, int err) {
     if (end_for_staging(f, err))
         return;
-    if (err == ERR_EXISTS)
-        fetch_end(f, err,
-                  "%s/%s exists already and is not touched. Move it away, or choose another folder "
-                  "with -o",
-                  f->shown_dir, f->shown);
+    if (err == ERR_EXISTS || err == ERR_KIND)
+        fetch_end_target(f, err);
     else if (err == ERR_NO_SPACE || err == -ENOSPC || f->store)
         fetch_end_with_disk_error(f, err);
     else
@@ -337,10 +340,7 @@ static void prepare_done(struct fetch_job *job) {
     else if (job->err == ERR_NO_SPACE && p->missing == 0)
         fetch_end_with_disk_error(f, job->err);
     else if (job->err == ERR_NO_SPACE)
-        fetch_end(f, job->err,
-                  "not enough free space in %s for %s: %llu bytes are missing. Make room and run "
-                  "the same command again",
-                  f->shown_dir, f->shown, (unsigned long long)p->missing);
+        fetch_end_no_space(f, p->missing);
     else if (job->err == -EINVAL || job->err == WIRE_ERR(WIRE_PROTOCOL))
         fetch_end(f, WIRE_ERR(WIRE_PROTOCOL), "%s sent a list of files that breaks the rules",
                   source_peer(f->current));

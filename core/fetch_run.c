@@ -22,6 +22,31 @@ void fetch_now_here(struct fetch *f, uint64_t chunk) {
     f->have_bytes += fetch_chunk_len(f, chunk);
 }
 
+void fetch_end_no_space(struct fetch *f, uint64_t missing) {
+    fetch_end(f, ERR_NO_SPACE,
+              "not enough free space in %s for %s: %llu bytes are missing. Make room and run the "
+              "same command again",
+              f->shown_dir, f->shown, (unsigned long long)missing);
+}
+
+void fetch_end_target(struct fetch *f, int err) {
+    char path[PATH_MAX_LEN + 1] = "", shown[1024];
+    const char *why = f->store ? store_difference(f->store, path) : NULL;
+
+    name_show(path, strlen(path), shown, sizeof shown);
+    if (err == ERR_KIND)
+        fetch_end(f, err,
+                  "%s/%s is of another kind than the one at %s, and is not touched. Move it away, "
+                  "or choose another folder with -o",
+                  f->shown_dir, f->shown, source_peer(f->current));
+    else
+        fetch_end(f, err,
+                  "%s/%s exists already, is not the one at %s, and is not touched: %s%s%s %s. "
+                  "--update would bring it up to date; or choose another folder with -o",
+                  f->shown_dir, f->shown, source_peer(f->current), f->shown, path[0] ? "/" : "",
+                  shown, why ? why : "exists");
+}
+
 /* How much is to come nobody knows before the list is here. */
 static void end_without_space(struct fetch *f) {
     const struct catalog *c = f->store ? store_catalog(f->store) : NULL;
@@ -41,6 +66,10 @@ void fetch_end_with_disk_error(struct fetch *f, int err) {
 
     if (err == ERR_NO_SPACE || err == -ENOSPC) {
         end_without_space(f);
+        return;
+    }
+    if (err == ERR_EXISTS) {
+        fetch_end_target(f, err);
         return;
     }
     if (f->store && store_catalog(f->store))

@@ -62,6 +62,11 @@ int fs_rename_over(int from_dir, const char *from, int to_dir, const char *to);
 int fs_pread_all(int fd, void *buf, size_t len, uint64_t offset); /* 0; -ENODATA at end of file */
 int fs_pwrite_all(int fd, const void *buf, size_t len, uint64_t offset);
 
+/* Bytes from one file to the same place in another (core/fs_copy.c); shared on disk where the file
+ * system can do that. -ENODATA at the end of `from`. */
+int fs_copy(int from, int to, uint64_t offset, size_t len);
+bool fs_may_share(int fd); /* is it a file system that can? */
+
 /* Is it a file system whose pages other machines can change (NFS, CIFS, 9p, FUSE, ...)? */
 bool fs_is_remote(int fd);
 

@@ -89,7 +89,7 @@ static int load_manifest(struct store *s, const char *name) {
 
 /* All that is ours in the staging folder, but for the journal. */
 static int remove_all(struct store *s) {
-    static const char *const names[] = {"data", "manifest", "manifest.new", "journal.new"};
+    static const char *const names[] = {"data", "done", "manifest", "manifest.new", "journal.new"};
     int rc = 0;
     for (unsigned i = 0; !rc && i < sizeof names / sizeof *names; i++)
         rc = fs_remove_tree(s->staging, names[i]);
@@ -161,7 +161,7 @@ static int load_staging(struct store *s) {
         return data < 0 ? data : target;
     s->resumed = data;
     int rc = journal_read_header(s->journal, &s->header);
-    if (target)
+    if (target && s->task == STORE_CREATES)
         return clean_up(s, rc);
     if (rc == JOURNAL_NONE && data)
         return ERR_FOREIGN;
@@ -176,7 +176,7 @@ static bool is_in_the_way(int err) {
 
 /* --- life ----------------------------------------------------------------------------------- */
 
-int store_open(struct store **out, const struct store_target *t) {
+static int make_store(struct store **out, const struct store_target *t) {
     *out = NULL;
     if (!name_ok(t->name, strlen(t->name)))
         return -EINVAL;
@@ -186,28 +186,59 @@ int store_open(struct store **out, const struct store_target *t) {
     if (!s)
         return -ENOMEM;
     pthread_mutex_init(&s->lock, NULL);
-    s->staging = s->journal = s->data = STORE_NONE;
+    s->staging = s->journal = s->data = s->old.folder = s->old.notes = STORE_NONE;
     strcpy(s->name, t->name);
     store_staging_name(t->name, s->staging_name);
     snprintf(s->path, sizeof s->path, "%s", t->path);
     s->umask = here_umask();
     s->dest = fs_open_root(t->dir);
-    int rc = s->dest < 0 ? s->dest : store_lock_staging(s);
-    if (s->dest >= 0 && is_in_the_way(rc) && exists(s->dest, s->name) == 1)
-        rc = ERR_EXISTS; /* that matters more */
+    *out = s;
+    return s->dest < 0 ? s->dest : 0;
+}
+
+static int close_if(struct store **s, int rc) {
     if (!rc)
-        rc = load_staging(s);
-    if (rc)
-        store_close(s);
-    else
-        *out = s;
+        return 0;
+    store_close(*s);
+    *s = NULL;
     return rc;
+}
+
+static int choose_task(struct store *s, const struct store_target *t) {
+    int rc = t->update ? exists(s->dest, s->name) : 0;
+    s->task = rc > 0 ? STORE_UPDATES : STORE_CREATES;
+    return rc < 0 ? rc : 0;
+}
+
+int store_open(struct store **s, const struct store_target *t) {
+    int rc = make_store(s, t);
+    if (!rc)
+        rc = choose_task(*s, t);
+    if (!rc)
+        rc = store_lock_staging(*s);
+    if (!rc)
+        rc = load_staging(*s);
+    if (is_in_the_way(rc) && !t->update && exists((*s)->dest, (*s)->name) == 1)
+        rc = ERR_EXISTS; /* that matters more */
+    return close_if(s, rc);
+}
+
+int store_open_same(struct store **s, const struct store_target *t) {
+    int rc = make_store(s, t);
+    if (rc)
+        return close_if(s, rc);
+    (*s)->task = STORE_COMPARES;
+    (*s)->unsafe_links = t->unsafe_links;
+    (*s)->believed = true;
+    (*s)->journal = fs_open_temp();
+    return close_if(s, (*s)->journal < 0 ? (*s)->journal : 0);
 }
 
 void store_close(struct store *s) {
     if (!s)
         return;
     store_drop_workers(s);
+    store_old_close(s);
     if (s->empty)
         (void)store_remove_staging(s);
     catalog_free(s->incoming);
@@ -218,6 +249,7 @@ void store_close(struct store *s) {
     bits_clear(&s->arrived);
     bits_clear(&s->arriving);
     free(s->skips);
+    free(s->extra);
     store_close_fd(&s->data);
     store_close_fd(&s->journal);
     store_close_fd(&s->staging);

@@ -11,8 +11,10 @@
  *       store_commit        modes, mtimes, sync, links, rename, remove staging
  *     store_close           staging stays, unless it was committed
  *
- * Nothing appears under DEST/NAME before store_commit, which never replaces anything. All below
- * DEST goes through core/fs. Calls block; they run as jobs, one at a time, except store_put,
+ * Nothing appears under DEST/NAME before store_commit, which never replaces anything, unless it was
+ * opened to update a copy that is there: then each file that differs is replaced by one rename.
+ * store_open_same instead of store_open only compares: it writes nothing. All below DEST goes
+ * through core/fs. Calls block; they run as jobs, one at a time, except store_put,
  * store_check and store_compare: several of them may run at once, for different chunks.
  */
 #ifndef CORE_STORE_H
@@ -31,7 +33,9 @@ struct store_target {
     const char *dir;  /* DEST: must exist and be writable */
     const char *name; /* NAME: one component, name_ok() */
     uint8_t origin[WIRE_KEY_LEN];
-    const char *path; /* at the origin, for the journal */
+    const char *path;  /* at the origin, for the journal */
+    bool update;       /* DEST/NAME may exist: bring it up to date */
+    bool unsafe_links; /* for store_open_same: those should be there, too */
 };
 
 enum { STORE_FINISHED = 1 };
@@ -44,7 +48,15 @@ enum { STORE_FINISHED = 1 };
  * ERR_MOUNT: it is a mount of its own. Other errors of the folder. A staging folder whose journal
  * is ours but torn, or whose manifest is not the journal's, keeps nothing: it is begun anew. */
 int store_open(struct store **s, const struct store_target *t);
+/* DEST/NAME exists; is it the very selection that a manifest lists? A store without staging folder,
+ * in which store_load, store_compare and store_put end with ERR_EXISTS at the first difference. */
+int store_open_same(struct store **s, const struct store_target *t);
 void store_close(struct store *s); /* takes NULL */
+
+/* The first difference, after that ERR_EXISTS: what is so with it. path: PATH_MAX_LEN + 1 bytes,
+ * below NAME. NULL if there was none. */
+const char *store_difference(struct store *s, char *path);
+bool store_is_unchanged(const struct store *s); /* DEST/NAME was there, and is as it was */
 
 /* After ERR_HELD: by whom? As holder_find. */
 bool store_holder(const struct store_target *t, struct holder *h);
@@ -71,7 +83,8 @@ int store_manifest_end(struct store *s, const uint8_t id[static WIRE_ID_LEN],
  * modified just before it, or later, may have changed since without a trace. */
 int64_t store_listed_ns(const struct store *s);
 
-/* plan: new, for the catalog's chunks. Sets HAVE, CHECK and SUSPECT; the others stay ABSENT. */
+/* plan: new, for the catalog's chunks. Sets HAVE, CHECK and SUSPECT, FAILED for entries that an
+ * update leaves out; the others stay ABSENT. ERR_KIND: what has the name is no copy of it. */
 int store_load(struct store *s, struct plan *plan);
 
 /* After store_load. ERR_NO_SPACE with *missing bytes, or the error of creating. A name that this
@@ -87,10 +100,16 @@ int store_put(struct store *s, const struct msg *m, int *results);
 /* Re-reads chunks in state CHECK: ok[i] says whether chunk first + i is what its slot says. */
 int store_check(struct store *s, uint64_t first, uint32_t n, bool *ok);
 
-/* SUSPECT chunks: same[i] says whether chunk first + i on disk has this digest at the source (all
- * zeros: it cannot say). Compares slots, and re-reads only what is not believed. Those that are not
- * the same are absent from then on. For HAVE ones as well: did they change at the source? */
-int store_compare(struct store *s, uint64_t first, uint32_t n, const uint8_t *digests, bool *same);
+enum store_verdict {
+    STORE_OTHER, /* absent from now on */
+    STORE_SAME,
+    STORE_LEFT_OUT, /* it differs, and its entry is left out: the one that is there stays */
+};
+/* SUSPECT chunks: verdicts[i] says whether chunk first + i on disk has this digest at the source
+ * (all zeros: it cannot say). Compares slots, re-reads only what is not believed, and reads what an
+ * older copy has. For HAVE ones as well: did they change at the source? */
+int store_compare(struct store *s, uint64_t first, uint32_t n, const uint8_t *digests,
+                  enum store_verdict *verdicts);
 
 /* Was it store_put in this run that brought what is here of the chunk? */
 bool store_arrived(const struct store *s, uint64_t chunk);
@@ -111,13 +130,17 @@ void store_skip_chunk(struct store *s, uint64_t chunk, int why);
 uint32_t store_skipped(struct store *s, void (*fn)(void *arg, const char *path, int why),
                        void *arg);
 
+/* Why the one thing that was asked for is left out, or 0. */
+int store_why_nothing(const struct store *s);
+
 struct store_commit_options {
     bool unsafe_links; /* keep symlinks whose target is absolute or leaves the selection */
 };
 /* -EINVAL if a chunk is missing or not checked yet. ERR_EXISTS: the target appeared meanwhile;
  * staging is kept. What was asked for was itself left out: why. An error of sync is final, the next
- * run reads everything again. */
+ * run reads everything again. ERR_NO_SPACE: see store_missing. */
 int store_commit(struct store *s, const struct store_commit_options *o);
+uint64_t store_missing(const struct store *s); /* bytes that store_commit lacked; 0: not known */
 
 /* Once *stop is true, the long loops (load, prepare, check, commit) end with ERR_STOPPED.
  * stop must outlive the store. */

@@ -28,24 +28,24 @@ struct commit {
 /* --- is everything here? -------------------------------------------------------------------- */
 
 /* *chunk: the one to look at; it moves to the last one that is known to need no look. */
-static int check_chunk(struct commit *c, struct slots *slots, uint64_t *chunk) {
-    const struct catalog_cursor *cur = &c->w->cur;
+static int check_chunk(struct store *s, struct worker *w, struct slots *slots, uint64_t *chunk) {
+    const struct catalog_cursor *cur = &w->cur;
     const uint8_t *slot, *old;
     int rc = slots_at(slots, *chunk, &slot, &old);
-    if (rc || (slot && !bits_has(&c->s->unchecked, *chunk)))
+    if (rc || (slot && !bits_has(&s->unchecked, *chunk)) || bits_has(&s->old.same, *chunk))
         return rc;
-    rc = catalog_chunk(&c->w->cur, *chunk);
+    rc = catalog_chunk(&w->cur, *chunk);
     if (rc)
         return rc;
     *chunk = cur->first_chunk + manifest_chunks(&cur->entry) - 1;
-    return bits_has(&c->s->skipped, cur->index) ? 0 : -EINVAL;
+    return bits_has(&s->skipped, cur->index) ? 0 : -EINVAL;
 }
 
-static int check_all(struct commit *c) {
+int store_check_whole(struct store *s, struct worker *w) {
     struct slots slots;
-    int rc = slots_init(&slots, c->s->journal, c->s->chunks, false);
-    for (uint64_t i = 0; !rc && i < c->s->chunks; i++)
-        rc = check_chunk(c, &slots, &i);
+    int rc = slots_init(&slots, s->journal, s->chunks, false);
+    for (uint64_t i = 0; !rc && i < s->chunks; i++)
+        rc = check_chunk(s, w, &slots, &i);
     slots_clear(&slots);
     return rc;
 }
@@ -186,7 +186,7 @@ int store_lock_result(struct store *s) {
     return rc;
 }
 
-static int sync_dest(const struct store *s) {
+int store_sync_dest(const struct store *s) {
     if (fsync(s->dest) < 0 && errno != EBADF && errno != EINVAL) /* it may not be readable to us */
         return -errno;
     return 0;
@@ -202,11 +202,10 @@ static int move(struct commit *c) {
     }
     store_step("renamed");
     rc = lock_top(c);
-    return rc ? rc : sync_dest(s);
+    return rc ? rc : store_sync_dest(s);
 }
 
-/* Was the selection itself left out? Then there is nothing to move. */
-static int why_nothing(const struct store *s) {
+int store_why_nothing(const struct store *s) {
     for (uint32_t i = 0; i < s->n_skips; i++)
         if (s->skips[i].entry == 0)
             return s->skips[i].why;
@@ -217,11 +216,11 @@ static int commit(struct commit *c) {
     int file = STORE_NONE;
     int rc = catalog_at(&c->w->cur, 0);
     if (!rc)
-        rc = check_all(c);
+        rc = store_check_whole(c->s, c->w);
     if (!rc)
         rc = catalog_at(&c->w->cur, 0);
     if (!rc)
-        rc = why_nothing(c->s);
+        rc = store_why_nothing(c->s);
     if (!rc && c->w->cur.entry.kind == WIRE_FILE) { /* while its mode still lets us */
         file = worker_file(c->s, c->w);
         rc = file < 0 ? file : 0;
@@ -229,7 +228,7 @@ static int commit(struct commit *c) {
     if (!rc)
         rc = finish_tree(c);
     if (!rc)
-        rc = why_nothing(c->s);
+        rc = store_why_nothing(c->s);
     if (!rc)
         rc = sync_all(c, file);
     worker_done(c->w, file);
@@ -239,15 +238,19 @@ static int commit(struct commit *c) {
 int store_commit(struct store *s, const struct store_commit_options *o) {
     struct commit c = {.s = s, .unsafe_links = o->unsafe_links};
     c.entries = catalog_totals(s->catalog)->entries;
+    if (s->task == STORE_COMPARES)
+        return 0;
     int rc = worker_get(s, &c.w);
     if (rc)
         return rc;
-    rc = commit(&c);
+    rc = s->task == STORE_UPDATES ? store_update(s, c.w, o) : commit(&c);
     worker_put(s, c.w);
     if (rc)
         return store_error(s, rc);
     store_step("clean up");
     store_drop_workers(s);
+    if (s->task == STORE_UPDATES)
+        store_retire(s);
     (void)store_remove_staging(s); /* what stays is removed when somebody looks next */
     return 0;
 }

@@ -9,14 +9,20 @@
  *     store_manifest.c a new manifest: carry slots over, make it current, sweep
  *     store_merge.c    two trees side by side
  *     store_prepare.c  folders, file sizes, free space
+ *     store_check.c    re-read chunks; compare them with the source's digests
  *     store_put.c      frames to disk
  *     store_link.c     where a symlink may lead, and how it is made
  *     store_commit.c   modes, times, links, sync, rename, clean-up
+ *     store_old.c      the copy that is there already: what it has of the selection
+ *     store_same.c     is it that very selection?
+ *     store_stage.c    an update: what differs, whole in staging
+ *     store_update.c   an update: one rename for each entry
  */
 #ifndef CORE_STORE_INTERNAL_H
 #define CORE_STORE_INTERNAL_H
 
 #include "core/bits.h"
+#include "core/fs.h"
 #include "core/journal.h"
 #include "core/store.h"
 #include "core/walk.h"
@@ -39,7 +45,23 @@ struct store_skip {
     int why;
 };
 
+/* The copy that DEST/NAME is already. */
+struct old {
+    int folder;       /* STORE_NONE: it is not there, or no folder */
+    int notes;        /* unlinked: a version for each entry, then a digest for each chunk */
+    struct bits same; /* chunks that it has as the source has them: their digests are noted */
+    struct worker *workers;
+};
+
+enum store_task {
+    STORE_CREATES,  /* DEST/NAME, which was not there */
+    STORE_UPDATES,  /* the copy that is there, file by file */
+    STORE_COMPARES, /* it, and writes nothing: no staging folder, the journal is a temporary file */
+};
+
 struct store {
+    enum store_task task;
+    bool unsafe_links;          /* of the target */
     int dest, staging, journal; /* journal: locked */
     int data;                   /* the folder that is downloaded; STORE_NONE for one file */
     char name[NAME_MAX_LEN + 1], staging_name[NAME_MAX_LEN + 1];
@@ -60,6 +82,9 @@ struct store {
     int64_t incoming_ns;          /* the source's clock before `incoming` was listed */
     struct bits unchecked;        /* chunks on disk that are not believed yet */
     bool candidates;              /* the journal may have some */
+    struct old old;
+    uint64_t missing;   /* bytes, when an update ended with ERR_NO_SPACE */
+    uint64_t n_changes; /* entries of DEST/NAME that were made, replaced, or given another mode */
 
     pthread_mutex_t lock;         /* for the rest */
     struct journal_header header; /* as on disk */
@@ -71,6 +96,9 @@ struct store {
     uint32_t n_skips, n_skipped; /* remembered; all */
     bool failed_at_entry;
     uint32_t failed_entry; /* where the last error came */
+    uint32_t differs;      /* STORE_COMPARES: the entry that made it end, and why */
+    const char *difference;
+    char *extra; /* the path of what the manifest does not list, if it was that; else NULL */
 };
 
 /* --- store.c --- */
@@ -100,10 +128,11 @@ int store_lock_staging(struct store *s);
 
 /* --- store_tree.c --- */
 
-/* What one thread needs to get at files; borrowed for one call. The cursor is at the entry at hand:
- * move it with catalog_at or catalog_chunk. */
+/* What one thread needs to get at files, those in staging or those of the old copy; borrowed for one
+ * call. The cursor is at the entry at hand: move it with catalog_at or catalog_chunk. */
 struct worker {
     struct worker *next;
+    bool old;                      /* its files are those of the old copy */
     struct catalog_cursor cur, up; /* up: for the paths of folders */
     int dir;                       /* held: folder of the entries that follow each other */
     uint32_t dir_index;
@@ -114,12 +143,13 @@ struct worker {
     char path[PATH_MAX_LEN + 1], name[NAME_MAX_LEN + 1];
 };
 int worker_get(struct store *s, struct worker **w);
+int worker_get_old(struct store *s, struct worker **w);
 void worker_put(struct store *s, struct worker *w); /* takes NULL */
 void store_drop_workers(struct store *s);
 
 /* The held folder of the entry at hand, good until the next call; w->name is its name in there. */
 int worker_dir(struct store *s, struct worker *w);
-/* Its file, open for reading and writing; give it to worker_done. */
+/* Its file, open for reading and, in staging, writing; give it to worker_done. */
 int worker_file(struct store *s, struct worker *w);
 void worker_done(struct worker *w, int file);
 int worker_stat(struct store *s, struct worker *w, struct stat *st);
@@ -140,7 +170,9 @@ static inline bool store_same_kind(mode_t mode, uint8_t kind) {
            (S_ISLNK(mode) && kind == WIRE_SYMLINK);
 }
 bool store_has_mtime(const struct stat *st, int64_t mtime_ns);
-/* Mode and mtime of the entry at hand as the manifest has them; st: as they are. */
+/* Does the entry at hand have the mode and mtime of the manifest? st: what it has. */
+bool worker_is_settled(const struct store *s, const struct worker *w, const struct stat *st);
+/* Gives it those. */
 int worker_settle(struct store *s, struct worker *w, const struct stat *st);
 
 /* The mode an entry gets in the end, and whether we can work with it until then. */
@@ -178,6 +210,8 @@ void slots_clear(struct slots *w); /* takes a zeroed one */
 /* Points to the chunk's slot and candidate; NULL for those that are absent. */
 int slots_at(struct slots *w, uint64_t chunk, const uint8_t **slot, const uint8_t **old);
 
+bool slot_is_absent(const uint8_t digest[static WIRE_DIGEST_LEN]);
+
 /* The first chunk of [chunk, end) that may be present, or end: passes over holes of the journal, so
  * that a file of any size is looked at in the time that its chunks on disk take. */
 uint64_t slots_skip(const struct slots *w, uint64_t chunk, uint64_t end);
@@ -185,8 +219,76 @@ uint64_t slots_skip(const struct slots *w, uint64_t chunk, uint64_t end);
 /* What is about to be overwritten is not here any more: a crash in between must not leave slots
  * that belong to other bytes. */
 int store_forget(struct store *s, uint64_t first, uint32_t n);
+int store_settle_chunk(struct store *s, uint64_t chunk); /* of this one we know now */
 /* Is there nothing but a hole? False also if the file system cannot tell. */
 bool store_is_hole(int fd, uint64_t offset, uint64_t len);
+
+/* --- store_check.c --- */
+
+/* Digest of the chunk at hand as fd has it; -ENODATA if the file ends before it does. */
+int worker_digest(struct store *s, struct worker *w, int fd, uint64_t chunk, uint8_t *digest);
+bool store_is_unreadable(
+    int err); /* of a file that is not as it should be: as if it had no bytes */
+
+/* --- store_old.c --- */
+
+/* Anew for the catalog that is current. */
+int store_old_open(struct store *s);
+void store_old_close(struct store *s);
+/* The entry at hand: is it there? 0, and *size is the size of a file, else 0; 1: it is left out. */
+int store_old_look(struct store *s, struct worker *w, uint64_t *size);
+int store_old_compare(struct store *s, uint64_t chunk, const uint8_t *digest,
+                      enum store_verdict *verdict);
+int store_old_digest(const struct store *s, uint64_t chunk, uint8_t *digest); /* of one in `same` */
+/* As it was when store_old_look saw it? 1 or 0. st: as it is; NULL: it is not there. */
+int store_old_is(const struct store *s, uint32_t entry, const struct stat *st);
+int worker_link_is(struct store *s, struct worker *w); /* has the link its target? 1, 0 */
+static inline bool store_is_newer(const struct stat *st, const struct manifest_entry *e) {
+    struct timespec t = fs_timespec(e->mtime_ns);
+    return st->st_mtim.tv_sec != t.tv_sec ? st->st_mtim.tv_sec > t.tv_sec
+                                          : st->st_mtim.tv_nsec > t.tv_nsec;
+}
+
+/* --- store_same.c --- */
+
+int store_differs(struct store *s, uint32_t entry, const char *why); /* remembers; ERR_EXISTS */
+/* The entry at hand; st: what has its name, or NULL. 0; 1: it is rightly missing; ERR_EXISTS. */
+int store_same_entry(struct store *s, struct worker *w, const struct stat *st);
+/* After the entries: what the manifest does not list, and what was not told yet. */
+int store_same_rest(struct store *s);
+/* Data of a record, when nothing is to be written. */
+int store_same_record(struct store *s, const struct wire_record *r);
+
+/* --- store_prepare.c --- */
+
+int store_check_space(const struct store *s, uint64_t need, uint64_t *missing);
+int worker_make_file(struct store *s, struct worker *w); /* with its whole size, all holes */
+
+/* --- store_put.c --- */
+
+int store_put_zeros(int fd, uint64_t offset, uint32_t len);
+
+/* --- store_commit.c --- */
+
+int store_sync_dest(const struct store *s);               /* the folder around DEST/NAME */
+int store_check_whole(struct store *s, struct worker *w); /* -EINVAL: some chunk is not here */
+
+/* --- store_stage.c, store_update.c --- */
+
+struct update {
+    struct store *s;
+    struct worker *from, *to; /* in staging, in the old copy: at the same entry */
+    struct bits staged;       /* entries that stand in staging to replace the old ones */
+    uint32_t entries;
+    bool unsafe_links;
+};
+/* The folders in staging on the way to the entry at hand: an update makes only those it needs. */
+int store_make_way(struct store *s, struct worker *w);
+int update_at(struct update *u, uint32_t index); /* 1: it is left out */
+int update_leave(struct update *u, int why);     /* the entry at hand stays as it is; 0 */
+int store_stage(struct update *u);  /* all that is to be replaced or made stands in staging */
+void store_retire(struct store *s); /* an update is done: only clean-up is left, whatever happens */
+int store_update(struct store *s, struct worker *w, const struct store_commit_options *o);
 
 /* --- store_manifest.c --- */
 

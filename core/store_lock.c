@@ -94,7 +94,7 @@ int store_lock(int fd) {
 /* Without a journal: is there anything of what we would write or remove? A crash of ours leaves the
  * folder empty, since the journal comes first and goes last. */
 static int check_empty(const struct store *s) {
-    static const char *const names[] = {"data", "manifest", "manifest.new", "journal.new"};
+    static const char *const names[] = {"data", "done", "manifest", "manifest.new", "journal.new"};
     struct stat st;
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
         int rc = fs_stat(s->staging, names[i], &st);
@@ -118,7 +118,7 @@ static int open_journal(const struct store *s) {
 
 static int make_staging(const struct store *s) {
     struct stat st;
-    int rc = fs_stat(s->dest, s->name, &st);
+    int rc = s->task == STORE_UPDATES ? -ENOENT : fs_stat(s->dest, s->name, &st);
     if (rc != -ENOENT)
         return rc ? rc : ERR_EXISTS;
     rc = fs_mkdir(s->dest, s->staging_name, 0700);

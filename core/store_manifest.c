@@ -187,16 +187,20 @@ int store_sweep(struct store *s) {
 
 /* --- make it current ------------------------------------------------------------------------ */
 
+static int new_file(const struct store *s, const char *name) {
+    int rc = fs_remove_tree(s->staging, name);
+    return rc ? rc : fs_create(s->staging, name, 0600);
+}
+
 int store_manifest_begin(struct store *s, int64_t now_ns) {
     bits_clear(&s->arriving);
     s->incoming_ns = now_ns;
     catalog_free(s->incoming);
     s->incoming = NULL;
-    int rc = fs_remove_tree(s->staging, "manifest.new");
-    int fd = rc ? rc : fs_create(s->staging, "manifest.new", 0600);
+    int fd = s->task == STORE_COMPARES ? fs_open_temp() : new_file(s, "manifest.new");
     if (fd < 0)
         return store_error(s, fd);
-    rc = catalog_new(&s->incoming, fd);
+    int rc = catalog_new(&s->incoming, fd);
     if (rc)
         close(fd);
     return rc;
@@ -238,7 +242,7 @@ static void new_header(struct store *s, struct journal_header *h, const uint8_t 
     if (s->believed) /* else slots that are carried over wait to be checked still */
         here_read(&h->here, s->staging);
     h->flags = (uint8_t)(s->header.flags & JOURNAL_VERIFY_ALL);
-    if (s->catalog)
+    if (s->catalog && s->task != STORE_COMPARES)
         h->flags |= JOURNAL_SWEEP;
     memcpy(h->manifest_id, t->id, WIRE_ID_LEN);
     memcpy(h->origin, origin, WIRE_KEY_LEN);
@@ -258,25 +262,33 @@ static int switch_over(struct store *s, int journal, const struct journal_header
     return fs_rename_over(s->staging, "manifest.new", s->staging, "manifest");
 }
 
+static int adopt_incoming(struct store *s) {
+    int rc = store_adopt(s, s->incoming);
+    if (!rc)
+        s->incoming = NULL;
+    return rc;
+}
+
 /* From the journal's rename on, what is in memory must be the new one too, even if a later step
  * fails. */
 static int make_current(struct store *s, const uint8_t *origin) {
     struct journal_header h;
     new_header(s, &h, origin);
-    int rc = fs_remove_tree(s->staging, "journal.new");
-    int fd = rc ? rc : fs_create(s->staging, "journal.new", 0600);
+    if (s->task == STORE_COMPARES) {
+        s->header = h;
+        return adopt_incoming(s);
+    }
+    int fd = new_file(s, "journal.new");
     if (fd < 0)
         return fd;
-    rc = write_journal(s, fd, &h);
+    int rc = write_journal(s, fd, &h);
     if (!rc)
         rc = switch_over(s, fd, &h);
     if (s->journal != fd) {
         close(fd);
         return rc;
     }
-    int adopted = store_adopt(s, s->incoming);
-    if (!adopted)
-        s->incoming = NULL;
+    int adopted = adopt_incoming(s);
     return rc ? rc : adopted;
 }
 

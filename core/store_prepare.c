@@ -30,12 +30,12 @@ static int probe_names(struct store *s) {
     return fs_unlink(s->staging, composed);
 }
 
-static int check_space(const struct store *s, uint64_t *missing) {
+int store_check_space(const struct store *s, uint64_t need, uint64_t *missing) {
     struct statvfs vfs;
     if (fstatvfs(s->staging, &vfs) < 0)
         return -errno;
     uint64_t have = (uint64_t)vfs.f_bavail * vfs.f_frsize;
-    *missing = s->need > have ? s->need - have : 0;
+    *missing = need > have ? need - have : 0;
     return *missing ? ERR_NO_SPACE : 0;
 }
 
@@ -84,7 +84,7 @@ static int close_file(int fd, int rc) {
     return rc;
 }
 
-static int make_large(struct store *s, struct worker *w) {
+int worker_make_file(struct store *s, struct worker *w) {
     int dir = worker_dir(s, w);
     int fd = dir < 0 ? dir : fs_create(dir, w->name, 0600);
     if (fd == -EEXIST) {
@@ -122,7 +122,7 @@ static int make_empty(struct store *s, struct worker *w) {
 }
 
 /* What is there may be of another version, with another size. */
-static int cut_small(struct store *s, struct worker *w) {
+static int cut(struct store *s, struct worker *w) {
     struct stat st;
     int rc = worker_stat(s, w, &st);
     if (rc || (uint64_t)st.st_size == w->cur.entry.size)
@@ -134,8 +134,18 @@ static int cut_small(struct store *s, struct worker *w) {
     return fd < 0 ? fd : close_file(fd, set_size(w, fd));
 }
 
+/* An update makes what it needs when it needs it: most files differ in nothing. */
+static int make_some(struct store *s, struct worker *w) {
+    const struct manifest_entry *e = &w->cur.entry;
+    if (e->kind == WIRE_DIR && w->cur.index == 0)
+        return make_folder(s, w);
+    return e->kind == WIRE_FILE && s->resumed ? cut(s, w) : 0;
+}
+
 static int make_entry(struct store *s, struct worker *w) {
     const struct manifest_entry *e = &w->cur.entry;
+    if (s->task == STORE_UPDATES)
+        return make_some(s, w);
     if (e->kind == WIRE_DIR)
         return make_folder(s, w);
     if (e->kind == WIRE_SYMLINK)
@@ -143,8 +153,8 @@ static int make_entry(struct store *s, struct worker *w) {
     if (e->size == 0)
         return make_empty(s, w);
     if (manifest_chunks(e) > 1)
-        return make_large(s, w);
-    return s->resumed ? cut_small(s, w) : 0;
+        return worker_make_file(s, w);
+    return s->resumed ? cut(s, w) : 0;
 }
 
 static int prepare_entry(struct store *s, struct worker *w, uint32_t index) {
@@ -166,7 +176,9 @@ int store_prepare(struct store *s, uint64_t *missing) {
     uint32_t n = catalog_totals(s->catalog)->entries;
     struct worker *w = NULL;
     *missing = 0;
-    int rc = check_space(s, missing);
+    if (s->task == STORE_COMPARES)
+        return 0;
+    int rc = store_check_space(s, s->need, missing);
     if (!rc)
         rc = probe_names(s);
     if (!rc)

@@ -21,7 +21,7 @@
 
 enum { BLOCK = 4096 };
 
-static bool is_absent(const uint8_t digest[static WIRE_DIGEST_LEN]) {
+bool slot_is_absent(const uint8_t digest[static WIRE_DIGEST_LEN]) {
     static const uint8_t absent[WIRE_DIGEST_LEN];
     return memcmp(digest, absent, sizeof absent) == 0;
 }
@@ -39,7 +39,9 @@ int slots_init(struct slots *w, int fd, uint64_t chunks, bool candidates) {
 
 void slots_clear(struct slots *w) { free(w->digests); }
 
-static const uint8_t *present(const uint8_t *digest) { return is_absent(digest) ? NULL : digest; }
+static const uint8_t *present(const uint8_t *digest) {
+    return slot_is_absent(digest) ? NULL : digest;
+}
 
 int slots_at(struct slots *w, uint64_t chunk, const uint8_t **slot, const uint8_t **old) {
     if (chunk < w->first || chunk - w->first >= w->n) {
@@ -91,8 +93,7 @@ static int believe_all(struct store *s) {
     return journal_write_header(s->journal, &s->header);
 }
 
-/* Of this chunk we know now. */
-static int settle_chunk(struct store *s, uint64_t chunk) {
+int store_settle_chunk(struct store *s, uint64_t chunk) {
     int rc = 0;
     if (!bits_remove(&s->unchecked, chunk))
         return 0;
@@ -122,7 +123,7 @@ int store_forget(struct store *s, uint64_t first, uint32_t n) {
         if (!rc && s->candidates)
             rc = clear_slots(s, s->chunks + first, some);
         for (uint32_t i = 0; !rc && i < some; i++)
-            rc = settle_chunk(s, first + i);
+            rc = store_settle_chunk(s, first + i);
         first += some;
         n -= some;
     }
@@ -133,7 +134,7 @@ int store_forget(struct store *s, uint64_t first, uint32_t n) {
 
 struct load {
     struct store *s;
-    struct worker *w;
+    struct worker *w, *old; /* old: NULL if there is no copy */
     struct slots slots;
     struct plan *plan;
     bool looked;    /* at the file of the entry at hand */
@@ -170,9 +171,40 @@ static int load_chunk(struct load *l, uint64_t chunk, uint64_t end) {
     return 1;
 }
 
+/* What the old copy has of a file waits for the digests of the source. 1: the entry is left out. */
+static int load_old(struct load *l, uint64_t *size) {
+    const struct catalog_cursor *cur = &l->w->cur;
+    uint64_t n = manifest_chunks(&cur->entry), covered = 0;
+    int rc = catalog_at(&l->old->cur, cur->index);
+    if (!rc)
+        rc = store_old_look(l->s, l->old, size);
+    for (uint64_t i = 0; rc >= 0 && i < n; i++) {
+        covered += catalog_chunk_len(cur, cur->first_chunk + i);
+        if (rc || covered <= *size)
+            plan_set(l->plan, cur->first_chunk + i, rc ? PLAN_FAILED : PLAN_SUSPECT);
+    }
+    return rc;
+}
+
+/* Bytes of space that an entry is going to take, `absent` of them not in staging yet. */
+static uint64_t space_for(const struct load *l, uint64_t absent, uint64_t old_size) {
+    const struct manifest_entry *e = &l->w->cur.entry;
+    if (e->flags & MANIFEST_SPARSE) /* how much of it is holes, nobody knows */
+        return 0;
+    if (l->old && absent == e->size && old_size == absent) /* it may well be the same file */
+        return 0;
+    if (e->kind == WIRE_DIR && !l->s->resumed)
+        absent = BLOCK;
+    return (absent + BLOCK - 1) / BLOCK * BLOCK;
+}
+
 static int load_entry(struct load *l) {
     const struct catalog_cursor *cur = &l->w->cur;
     uint64_t end = cur->first_chunk + manifest_chunks(&cur->entry), absent = cur->entry.size;
+    uint64_t old_size = 0;
+    int left_out = l->old ? load_old(l, &old_size) : 0;
+    if (left_out)
+        return left_out < 0 ? left_out : 0;
     l->looked = false;
     for (uint64_t chunk = slots_skip(&l->slots, cur->first_chunk, end); chunk < end;) {
         uint64_t offset = (chunk - cur->first_chunk) << WIRE_CHUNK_SHIFT;
@@ -183,10 +215,7 @@ static int load_entry(struct load *l) {
         absent -= rc ? len : 0;
         chunk = slots_skip(&l->slots, chunk + 1, end);
     }
-    if (cur->entry.kind == WIRE_DIR && !l->s->resumed)
-        absent = BLOCK;
-    if (!(cur->entry.flags & MANIFEST_SPARSE)) /* how much of it is holes, nobody knows */
-        l->s->need += (absent + BLOCK - 1) / BLOCK * BLOCK;
+    l->s->need += space_for(l, absent, old_size);
     return 0;
 }
 
@@ -214,125 +243,18 @@ int store_load(struct store *s, struct plan *plan) {
         rc = slots_init(&l.slots, s->journal, s->chunks, s->candidates);
     if (!rc)
         rc = worker_get(s, &l.w);
+    if (!rc && s->task != STORE_CREATES)
+        rc = store_old_open(s);
+    if (!rc && s->task != STORE_CREATES)
+        rc = worker_get_old(s, &l.old);
     if (!rc)
         rc = load_all(&l);
+    if (!rc && s->task == STORE_COMPARES)
+        rc = store_same_rest(s);
     if (!rc && !s->believed && s->n_unchecked == 0)
         rc = believe_all(s);
+    worker_put(s, l.old);
     worker_put(s, l.w);
     slots_clear(&l.slots);
-    return store_error(s, rc);
-}
-
-/* --- check, compare ------------------------------------------------------------------------- */
-
-bool store_is_hole(int fd, uint64_t offset, uint64_t len) {
-    off_t data = lseek(fd, (off_t)offset, SEEK_DATA);
-    if (data < 0)
-        return errno == ENXIO; /* other errors: it cannot tell */
-    return (uint64_t)data >= offset + len;
-}
-
-/* Digest of the chunk as it is on disk; -ENODATA if the file ends before it does. */
-static int read_chunk(struct store *s, struct worker *w, int fd, uint64_t chunk, uint8_t *digest) {
-    uint64_t offset = (chunk - w->cur.first_chunk) << WIRE_CHUNK_SHIFT;
-    uint32_t len = catalog_chunk_len(&w->cur, chunk);
-    struct stat st;
-    int rc = worker_buffer(w);
-    if (rc)
-        return rc;
-    if (fstat(fd, &st) < 0)
-        return -errno;
-    if ((uint64_t)st.st_size < offset + len)
-        return -ENODATA;
-    if (store_is_hole(fd, offset, len)) {
-        digest_zeros(len, digest);
-        return 0;
-    }
-    if (s->unclean) /* after a failed write the page cache may be better than the disk */
-        posix_fadvise(fd, (off_t)offset, len, POSIX_FADV_DONTNEED);
-    rc = fs_pread_all(fd, w->chunk, len, offset);
-    if (!rc)
-        digest_chunk(w->chunk, len, digest);
-    return rc;
-}
-
-/* 1: the chunk on disk has this digest; 0: it has not, or cannot be read. */
-static int chunk_is(struct store *s, struct worker *w, uint64_t chunk, const uint8_t *digest) {
-    uint8_t found[WIRE_DIGEST_LEN];
-    int rc = catalog_chunk(&w->cur, chunk);
-    if (rc)
-        return rc;
-    int fd = worker_file(s, w);
-    rc = fd < 0 ? fd : read_chunk(s, w, fd, chunk, found);
-    worker_done(w, fd);
-    if (rc == 0)
-        return memcmp(found, digest, sizeof found) == 0;
-    if (rc == -EIO)
-        store_error(s, rc); /* fetched anew, it will be written elsewhere or fail then */
-    return rc == -EIO || rc == -ENODATA || rc == -ENOENT || rc == -ENOTDIR || rc == -EINVAL ||
-                   rc == -ELOOP
-               ? 0
-               : rc;
-}
-
-static int check_chunk(struct store *s, struct worker *w, uint64_t chunk, bool *ok) {
-    uint8_t slot[WIRE_DIGEST_LEN];
-    int rc = journal_get(s->journal, chunk, 1, slot);
-    if (!rc)
-        rc = is_absent(slot) ? 0 : chunk_is(s, w, chunk, slot);
-    if (rc < 0)
-        return rc;
-    *ok = rc;
-    return *ok ? settle_chunk(s, chunk) : store_forget(s, chunk, 1);
-}
-
-int store_check(struct store *s, uint64_t first, uint32_t n, bool *ok) {
-    struct worker *w;
-    int rc = worker_get(s, &w);
-    if (rc)
-        return rc;
-    for (uint32_t i = 0; !rc && i < n; i++)
-        rc = store_stopped(s) ? ERR_STOPPED : check_chunk(s, w, first + i, &ok[i]);
-    worker_put(s, w);
-    return store_error(s, rc);
-}
-
-/* What is here of the chunk: its slot, else its candidate, else all-zero. */
-static int get_either(struct store *s, uint64_t chunk, uint8_t *digest, bool *candidate) {
-    int rc = journal_get(s->journal, chunk, 1, digest);
-    *candidate = !rc && s->candidates && is_absent(digest);
-    return *candidate ? journal_get(s->journal, s->chunks + chunk, 1, digest) : rc;
-}
-
-static int compare_chunk(struct store *s, struct worker *w, uint64_t chunk, const uint8_t *digest,
-                         bool *same) {
-    uint8_t here[WIRE_DIGEST_LEN];
-    bool candidate;
-    int rc = get_either(s, chunk, here, &candidate);
-    *same = false;
-    if (rc || is_absent(digest)) /* the source cannot say */
-        return rc;
-    if (memcmp(here, digest, sizeof here) != 0)
-        return store_forget(s, chunk, 1);
-    rc = candidate && bits_has(&s->unchecked, chunk) ? chunk_is(s, w, chunk, digest) : 1;
-    if (rc == 0)
-        return store_forget(s, chunk, 1);
-    if (rc > 0 && candidate) {
-        rc = journal_put(s->journal, chunk, 1, digest);
-        if (!rc)
-            rc = settle_chunk(s, chunk);
-    }
-    *same = rc >= 0;
-    return rc < 0 ? rc : 0;
-}
-
-int store_compare(struct store *s, uint64_t first, uint32_t n, const uint8_t *digests, bool *same) {
-    struct worker *w;
-    int rc = worker_get(s, &w);
-    if (rc)
-        return rc;
-    for (uint32_t i = 0; !rc && i < n; i++)
-        rc = compare_chunk(s, w, first + i, digests + (size_t)i * WIRE_DIGEST_LEN, &same[i]);
-    worker_put(s, w);
     return store_error(s, rc);
 }

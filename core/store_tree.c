@@ -18,11 +18,16 @@
 
 /* --- workers -------------------------------------------------------------------------------- */
 
-int worker_get(struct store *s, struct worker **out) {
+static struct worker **workers_of(struct store *s, bool old) {
+    return old ? &s->old.workers : &s->workers;
+}
+
+static int get_worker(struct store *s, bool old, struct worker **out) {
+    struct worker **free_ones = workers_of(s, old);
     pthread_mutex_lock(&s->lock);
-    struct worker *w = s->workers;
+    struct worker *w = *free_ones;
     if (w)
-        s->workers = w->next;
+        *free_ones = w->next;
     pthread_mutex_unlock(&s->lock);
     if (!w) {
         w = calloc(1, sizeof *w);
@@ -31,17 +36,23 @@ int worker_get(struct store *s, struct worker **out) {
         catalog_cursor_init(&w->cur, s->catalog);
         catalog_cursor_init(&w->up, s->catalog);
         w->dir = w->file = STORE_NONE;
+        w->old = old;
     }
     *out = w;
     return 0;
 }
 
+int worker_get(struct store *s, struct worker **w) { return get_worker(s, false, w); }
+
+int worker_get_old(struct store *s, struct worker **w) { return get_worker(s, true, w); }
+
 void worker_put(struct store *s, struct worker *w) {
     if (!w)
         return;
+    struct worker **free_ones = workers_of(s, w->old);
     pthread_mutex_lock(&s->lock);
-    w->next = s->workers;
-    s->workers = w;
+    w->next = *free_ones;
+    *free_ones = w;
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -56,12 +67,17 @@ static void worker_free(struct worker *w) {
     free(w);
 }
 
-void store_drop_workers(struct store *s) {
-    while (s->workers) {
-        struct worker *w = s->workers;
-        s->workers = w->next;
+static void drop(struct worker **free_ones) {
+    while (*free_ones) {
+        struct worker *w = *free_ones;
+        *free_ones = w->next;
         worker_free(w);
     }
+}
+
+void store_drop_workers(struct store *s) {
+    drop(&s->workers);
+    drop(&s->old.workers);
 }
 
 int worker_buffer(struct worker *w) {
@@ -74,16 +90,16 @@ int worker_buffer(struct worker *w) {
 
 static bool is_locked(mode_t mode) { return S_ISDIR(mode) && (mode & 0700) != 0700; }
 
-/* A commit that was interrupted may have set modes that lock us out: take them back on the way to
- * `path`. The next commit sets them again. */
-static void thaw(struct store *s, char *path) {
+/* A commit, of this or an earlier run, may have set modes that lock us out: take them back on the
+ * way to `path`. The next commit sets them again. */
+static void thaw(int root, char *path) {
     struct stat st;
     for (char *at = path; at; at = *at ? at + 1 : NULL) {
         at += strcspn(at, "/");
         char cut = *at;
         *at = 0;
-        if (!fs_stat(s->data, path, &st) && is_locked(st.st_mode))
-            (void)fs_chmod(s->data, path, 0700);
+        if (!fs_stat(root, path, &st) && is_locked(st.st_mode))
+            (void)fs_chmod(root, path, (st.st_mode & 07777) | 0700);
         *at = cut;
     }
 }
@@ -99,7 +115,7 @@ static int unlock(int dir) {
 }
 
 int store_open_data(struct store *s) {
-    if (s->data >= 0)
+    if (s->data >= 0 || s->task == STORE_COMPARES)
         return 0;
     int fd = fs_open_dir(s->staging, "data");
     if (fd == -EACCES && !fs_chmod(s->staging, "data", 0700))
@@ -112,30 +128,34 @@ int store_open_data(struct store *s) {
     return 0;
 }
 
+static int top_folder(const struct store *s, const struct worker *w) {
+    return w->old ? s->old.folder : s->data;
+}
+
 static int open_folder(struct store *s, struct worker *w, uint32_t index) {
     int rc = catalog_path(&w->up, index, w->path);
     if (rc)
         return rc;
-    int fd = fs_open_dir(s->data, w->path);
-    if (fd == -EACCES) {
-        thaw(s, w->path);
-        fd = fs_open_dir(s->data, w->path);
+    int root = top_folder(s, w), fd = fs_open_dir(root, w->path);
+    if (fd == -EACCES && s->task != STORE_COMPARES) {
+        thaw(root, w->path);
+        fd = fs_open_dir(root, w->path);
     }
-    return unlock(fd);
+    return w->old ? fd : unlock(fd);
 }
 
 int worker_dir(struct store *s, struct worker *w) {
     const struct manifest_entry *e = &w->cur.entry;
     if (w->cur.index == 0) {
-        strcpy(w->name, "data");
-        return s->staging;
+        strcpy(w->name, w->old ? s->name : "data");
+        return w->old ? s->dest : s->staging;
     }
     memcpy(w->name, e->name.at, e->name.len);
     w->name[e->name.len] = 0;
-    if (s->data < 0)
+    if (top_folder(s, w) < 0)
         return -ENOENT;
     if (e->parent == 0)
-        return s->data;
+        return top_folder(s, w);
     if (w->dir >= 0 && w->dir_index == e->parent)
         return w->dir;
     int fd = open_folder(s, w, e->parent);
@@ -156,8 +176,8 @@ int worker_file(struct store *s, struct worker *w) {
     int dir = worker_dir(s, w);
     if (dir < 0)
         return dir;
-    int fd = fs_open_write(dir, w->name);
-    if (fd == -EACCES && !fs_chmod(dir, w->name, 0600)) /* as in thaw() */
+    int fd = w->old ? fs_open_file(dir, w->name) : fs_open_write(dir, w->name);
+    if (fd == -EACCES && !w->old && !fs_chmod(dir, w->name, 0600)) /* as in thaw() */
         fd = fs_open_write(dir, w->name);
     if (fd < 0 || manifest_chunks(&w->cur.entry) < 2)
         return fd;
@@ -188,15 +208,25 @@ bool store_has_mtime(const struct stat *st, int64_t mtime_ns) {
     return st->st_mtim.tv_sec == t.tv_sec && st->st_mtim.tv_nsec == t.tv_nsec;
 }
 
+/* The mode that st is to have. A folder keeps what the folder around it gave on; a link has none. */
+static mode_t settled_mode(const struct store *s, const struct worker *w, const struct stat *st) {
+    if (S_ISLNK(st->st_mode))
+        return st->st_mode & 07777;
+    return store_mode(s, &w->cur.entry) | (S_ISDIR(st->st_mode) ? st->st_mode & S_ISGID : 0);
+}
+
+bool worker_is_settled(const struct store *s, const struct worker *w, const struct stat *st) {
+    return (st->st_mode & 07777) == settled_mode(s, w, st) &&
+           store_has_mtime(st, w->cur.entry.mtime_ns);
+}
+
 int worker_settle(struct store *s, struct worker *w, const struct stat *st) {
     const struct manifest_entry *e = &w->cur.entry;
-    mode_t mode = store_mode(s, e);
+    mode_t mode = settled_mode(s, w, st);
     int rc = 0, dir = worker_dir(s, w);
     if (dir < 0)
         return dir;
-    if (S_ISDIR(st->st_mode))
-        mode |= st->st_mode & S_ISGID; /* as the folder around it gave it on */
-    if (!S_ISLNK(st->st_mode) && (st->st_mode & 07777) != mode)
+    if ((st->st_mode & 07777) != mode)
         rc = store_lenient(fs_chmod(dir, w->name, mode));
     if (!rc && !store_has_mtime(st, e->mtime_ns))
         rc = store_lenient(fs_set_mtime(dir, w->name, e->mtime_ns));

@@ -68,7 +68,7 @@ static void compare_all(void) {
     uint32_t n;
     while (plan_run(&plan, PLAN_SUSPECT, 1, &first, &n)) {
         struct wire_record r;
-        bool same;
+        enum store_verdict same;
         source_record(&src, first, src.frame, &r);
         assert_int_equal(store_compare(store, first, 1, r.digest, &same), 0);
         plan_set(&plan, first, same ? PLAN_HAVE : PLAN_ABSENT);
@@ -185,13 +185,13 @@ static void undecided(void **arg) {
     const uint8_t unknown[WIRE_DIGEST_LEN] = {0};
     const struct item after[] = {{.kind = WIRE_DIR, .name = "d"},
                                  {.kind = WIRE_FILE, .name = "c", .size = 7, .version = 3}};
-    bool same = true;
+    enum store_verdict same = STORE_SAME;
     fill(before, 5);
     use(after, 2);
     start();
     expect_plan("s");
     assert_int_equal(store_compare(store, 0, 1, unknown, &same), 0);
-    assert_false(same);
+    assert_int_equal(same, STORE_OTHER);
     finish();
 }
 

@@ -20,6 +20,7 @@ static void sentences_are_escaped(void **state) {
     assert_non_null(strstr(p->text, shown));
     scratch_file(&p->at, path, "x");
     assert_int_equal(fetch_all(p, path, name), 0);
+    scratch_file(&p->at, path, "another");
     assert_int_equal(fetch_all(p, path, name), ERR_EXISTS);
     expect_clean(p->text);
     assert_non_null(strstr(p->text, shown));
