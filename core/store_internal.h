@@ -152,6 +152,7 @@ int worker_dir(struct store *s, struct worker *w);
 /* Its file, open for reading and, in staging, writing; give it to worker_done. */
 int worker_file(struct store *s, struct worker *w);
 void worker_done(struct worker *w, int file);
+void worker_forget_dir(struct worker *w); /* the next worker_dir opens it anew */
 int worker_stat(struct store *s, struct worker *w, struct stat *st);
 int worker_buffer(struct worker *w);
 
@@ -242,6 +243,8 @@ int store_old_compare(struct store *s, uint64_t chunk, const uint8_t *digest,
 int store_old_digest(const struct store *s, uint64_t chunk, uint8_t *digest); /* of one in `same` */
 /* As it was when store_old_look saw it? 1 or 0. st: as it is; NULL: it is not there. */
 int store_old_is(const struct store *s, uint32_t entry, const struct stat *st);
+/* -ENOENT also if what is there is no folder on the way: nothing is below it then. */
+int worker_stat_old(struct store *s, struct worker *w, struct stat *st);
 int worker_link_is(struct store *s, struct worker *w); /* has the link its target? 1, 0 */
 static inline bool store_is_newer(const struct stat *st, const struct manifest_entry *e) {
     struct timespec t = fs_timespec(e->mtime_ns);

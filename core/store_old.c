@@ -106,8 +106,7 @@ static int leave_out(struct store *s, uint32_t entry, int why) {
     return 1;
 }
 
-/* What is there is no folder: then nothing is below it. */
-static int stat_old(struct store *s, struct worker *w, struct stat *st) {
+int worker_stat_old(struct store *s, struct worker *w, struct stat *st) {
     int rc = worker_stat(s, w, st);
     return rc == -ENOTDIR || rc == -ELOOP ? -ENOENT : rc;
 }
@@ -115,8 +114,12 @@ static int stat_old(struct store *s, struct worker *w, struct stat *st) {
 static int look(struct store *s, struct worker *w, const struct stat *st, uint64_t *size) {
     const struct manifest_entry *e = &w->cur.entry;
     uint32_t index = w->cur.index;
-    if (!store_same_kind(st->st_mode, e->kind)) /* the one thing that was asked for: no way on */
-        return index == 0 ? ERR_KIND : leave_out(s, index, ERR_KIND);
+    if (!store_same_kind(st->st_mode, e->kind)) {
+        if (index > 0)
+            return leave_out(s, index, ERR_KIND);
+        s->empty = !s->resumed; /* the one thing that was asked for: no way on */
+        return ERR_KIND;
+    }
     int rc = note_version(s, index, st);
     if (rc || e->kind != WIRE_FILE)
         return rc;
@@ -134,7 +137,7 @@ int store_old_look(struct store *s, struct worker *w, uint64_t *size) {
         bits_add(&s->skipped, index); /* with its folder */
     if (bits_has(&s->skipped, index))
         return 1;
-    int rc = stat_old(s, w, &st);
+    int rc = worker_stat_old(s, w, &st);
     if (s->task == STORE_COMPARES) {
         if (rc && rc != -ENOENT)
             return rc == -EACCES ? store_differs(s, index, "cannot be read here") : rc;

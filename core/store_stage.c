@@ -91,7 +91,7 @@ static int replaces_link(struct update *u, const struct stat *st) {
 /* The entry at hand, a file or a link. */
 static int replaces(struct update *u) {
     struct stat st;
-    int rc = worker_stat(u->s, u->to, &st);
+    int rc = worker_stat_old(u->s, u->to, &st);
     if (rc == -ENOENT)
         return 1;
     if (rc)

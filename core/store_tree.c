@@ -168,6 +168,12 @@ int worker_dir(struct store *s, struct worker *w) {
     return fd;
 }
 
+void worker_forget_dir(struct worker *w) {
+    if (w->dir >= 0)
+        close(w->dir);
+    w->dir = STORE_NONE;
+}
+
 /* --- files ---------------------------------------------------------------------------------- */
 
 int worker_file(struct store *s, struct worker *w) {

@@ -52,12 +52,19 @@ static int do_entry(struct update *u, int (*act)(struct update *u)) {
     return rc;
 }
 
+/* Somebody may have moved the copy away and put another one there. */
+static bool is_held(const struct update *u, const struct stat *st) {
+    struct stat held;
+    return u->to->cur.index > 0 || (!fstat(u->s->old.folder, &held) && held.st_dev == st->st_dev &&
+                                    held.st_ino == st->st_ino);
+}
+
 static int make_folder(struct update *u) {
     struct store *s = u->s;
     struct stat st;
-    int rc = worker_stat(s, u->to, &st);
+    int rc = worker_stat_old(s, u->to, &st);
     if (rc != -ENOENT)
-        return rc ? rc : S_ISDIR(st.st_mode) ? 0 : ERR_KIND;
+        return rc ? rc : !S_ISDIR(st.st_mode) ? ERR_KIND : is_held(u, &st) ? 0 : ERR_TOUCHED;
     int dir = worker_dir(s, u->to);
     rc = dir < 0 ? dir : fs_mkdir(dir, u->to->name, 0700);
     if (!rc && u->to->cur.index == 0)
@@ -69,7 +76,7 @@ static int make_folder(struct update *u) {
 
 /* Is it still what we have compared with? 1; below 0. *there: it exists. */
 static int is_untouched(struct update *u, struct stat *st, bool *there) {
-    int rc = worker_stat(u->s, u->to, st);
+    int rc = worker_stat_old(u->s, u->to, st);
     *there = rc != -ENOENT;
     if (rc && *there)
         return rc;
@@ -171,6 +178,7 @@ static int replace_all(struct update *u) {
         (void)store_set_flags(u->s, JOURNAL_VERIFY_ALL, 0);
         return rc;
     }
+    worker_forget_dir(u->to); /* it may have been moved away since */
     store_step("staged");
     for (uint32_t i = 0; !rc && i < u->entries; i++)
         rc = store_stopped(u->s) ? ERR_STOPPED : update_entry(u, i);
