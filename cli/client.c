@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/client.h"
 
+#include "cli/loop.h"
 #include "core/err.h"
 
 #include <errno.h>
@@ -111,7 +112,7 @@ int client_open(struct client *c, struct app *app, unsigned buffers) {
     if (code)
         return code;
     c->loop = malloc(sizeof *c->loop);
-    err = c->loop ? uv_loop_init(c->loop) : -ENOMEM;
+    err = c->loop ? loop_init(c->loop) : -ENOMEM;
     if (err) {
         free(c->loop);
         trust_clear(&c->trust);

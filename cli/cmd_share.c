@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/host.h"
 #include "cli/json.h"
+#include "cli/loop.h"
 #include "cli/opts.h"
 #include "cli/sharer.h"
 #include "cli/table.h"
@@ -205,7 +206,7 @@ static int start(struct sharing *s) {
 }
 
 static int act(struct sharing *s) {
-    int err = uv_loop_init(&s->loop);
+    int err = loop_init(&s->loop);
 
     if (err)
         return fail(CODE_FAILED, "cannot start: %s", err_text(err));

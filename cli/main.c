@@ -179,6 +179,7 @@ int main(int argc, char **argv) {
         return CODE_FAILED;
     set_locale();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file beyond the limit (ulimit -f) is EFBIG then */
     first = global_options(argc, argv);
     if (first < 0)
         return check_stdout(-1 - first);

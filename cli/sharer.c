@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/sharer.h"
 
+#include "cli/loop.h"
 #include "core/err.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,11 +83,11 @@ static int create_thread(struct sharer *s) {
 
 int sharer_start(struct app *app, const struct host_options *o) {
     struct sharer *s = calloc(1, sizeof *s);
-    int code, err;
+    int code, err = s ? loop_init(&s->loop) : -ENOMEM;
 
-    if (!s || uv_loop_init(&s->loop) != 0) {
+    if (err) {
         free(s);
-        return fail(CODE_FAILED, "cannot share: out of memory");
+        return fail(CODE_FAILED, "cannot share: %s", err_text(err));
     }
     uv_mutex_init(&s->lock);
     uv_async_init(&s->loop, &s->stop, on_stop);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * starve -- a library to preload: the n-th allocation fails
+ *
+ *     STARVE_AT=N       this one fails, counted from 1
+ *     STARVE_COUNT=FILE how many there were so far, as 8 bytes
+ *
+ * Allocations of the dynamic linker do not count: they are for new threads, whose start libuv does
+ * not survive without.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+void *__libc_malloc(size_t size); /* the C library's own, behind ours */
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *old, size_t size);
+
+static _Atomic uint64_t nowhere, *count = &nowhere;
+static uint64_t at;
+static const void *linker; /* where it is loaded */
+
+__attribute__((constructor)) static void begin(void) {
+    const char *text = getenv("STARVE_AT"), *path = getenv("STARVE_COUNT");
+    Dl_info info;
+    if (path) {
+        int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        if (fd < 0 || ftruncate(fd, sizeof *count) < 0)
+            abort();
+        count = mmap(NULL, sizeof *count, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (count == MAP_FAILED)
+            abort();
+        close(fd);
+    }
+    if (dladdr(dlsym(RTLD_DEFAULT, "__tls_get_addr"), &info))
+        linker = info.dli_fbase;
+    at = text ? strtoull(text, NULL, 10) : 0;
+}
+
+static bool fails(const void *caller) {
+    enum { LINKER_SIZE = 256 * 1024 };
+    if ((uintptr_t)caller - (uintptr_t)linker < LINKER_SIZE)
+        return false;
+    if (atomic_fetch_add(count, 1) + 1 != at)
+        return false;
+    errno = ENOMEM;
+    return true;
+}
+
+void *malloc(size_t size) {
+    return fails(__builtin_return_address(0)) ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t n, size_t size) {
+    return fails(__builtin_return_address(0)) ? NULL : __libc_calloc(n, size);
+}
+
+void *realloc(void *old, size_t size) {
+    return fails(__builtin_return_address(0)) ? NULL : __libc_realloc(old, size);
+}
