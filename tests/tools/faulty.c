@@ -160,6 +160,7 @@ static void step(struct call *c) {
 }
 
 static bool go(struct call *c) {
+    c->tears = c->tears && c->ours;
     if (!c->ours)
         return true;
     pthread_mutex_lock(&lock);
