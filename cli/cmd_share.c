@@ -31,7 +31,8 @@ static const struct usage usage = {
     .details =
         "Without PATH: the current folder. Each is seen under its base name. Nothing is copied or\n"
         "read before somebody asks for it. Symlinks are never followed. Others may read what is\n"
-        "shared; nobody can change it.\n",
+        "shared; nobody can change it. A folder is held: moved elsewhere it is still shared, and\n"
+        "another one that takes its place is not.\n",
 };
 
 struct sharing {

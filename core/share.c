@@ -122,6 +122,11 @@ static bool has_hidden(const char *path) {
     return false;
 }
 
+bool share_is_gone(const struct share *sh) {
+    struct stat st;
+    return fs_stat(sh->root, sh->base, &st) < 0 || st.st_nlink == 0;
+}
+
 int shares_resolve(const struct shares *s, const char *path, const struct share **share,
                    const char **below) {
     size_t len = strcspn(path, "/");
@@ -129,7 +134,8 @@ int shares_resolve(const struct shares *s, const char *path, const struct share 
     if (!name_path_ok(path, strlen(path)))
         return WIRE_ERR(WIRE_NOT_FOUND);
     const struct share *sh = find_share(s, path, len);
-    if (!sh || (*rest && *sh->base) || (!s->hidden && has_hidden(rest)))
+    if (!sh || (*rest && *sh->base) || (!s->hidden && has_hidden(rest)) ||
+        (!*sh->base && share_is_gone(sh)))
         return WIRE_ERR(WIRE_NOT_FOUND);
     *share = sh;
     *below = *rest ? rest : sh->base;
@@ -182,7 +188,9 @@ int shares_count(const struct shares *s, struct share_totals *t, atomic_bool *st
     *t = (struct share_totals){0};
     for (unsigned i = 0; i < s->n; i++) {
         struct walk *w;
-        int err = walk_new(&w, s->all[i].root, s->all[i].base, s->hidden, -1);
+        int err = share_is_gone(&s->all[i])
+                      ? -ENOENT
+                      : walk_new(&w, s->all[i].root, s->all[i].base, s->hidden, -1);
         if (err == -ENOMEM)
             return err;
         if (err) { /* it has gone meanwhile */

@@ -41,9 +41,12 @@ int shares_add(struct shares *s, const char *path);
 
 /* The share that a path begins with, and where the path leads beneath share->root ("" is the root
  * itself; a part of `path`, or share->base). WIRE_ERR(NOT_FOUND) for a share we do not have, for
- * what is no path, and for hidden entries unless they are served. Does not look at the disk. */
+ * what is no path, for a folder that was removed, and for hidden entries unless they are served. */
 int shares_resolve(const struct shares *s, const char *path, const struct share **share,
                    const char **below);
+
+/* Was it removed? Another folder in its place is not the one that was shared. */
+bool share_is_gone(const struct share *sh);
 
 struct share_totals {
     uint64_t files, bytes;

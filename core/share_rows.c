@@ -70,7 +70,7 @@ static int next_share(struct share_rows *r) {
     while (r->n_shares < r->s->n) {
         const struct share *sh = &r->s->all[r->n_shares++];
         struct stat st;
-        if (fs_stat(sh->root, sh->base, &st) < 0) /* it has gone meanwhile */
+        if (share_is_gone(sh) || fs_stat(sh->root, sh->base, &st) < 0)
             continue;
         set_row(r, &st, sh->name);
         return 1;
@@ -135,7 +135,8 @@ static bool is_wanted(void *arg, const char *name) {
 static int begin_share(struct share_rows *r) {
     while (r->n_shares < r->s->n) {
         const struct share *sh = &r->s->all[r->n_shares++];
-        int err = walk_new(&r->walk, sh->root, sh->base, r->s->hidden, -1);
+        int err =
+            share_is_gone(sh) ? -ENOENT : walk_new(&r->walk, sh->root, sh->base, r->s->hidden, -1);
         if (err == -ENOMEM)
             return err;
         if (err)

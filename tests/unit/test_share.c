@@ -250,6 +250,25 @@ static void lists(void **state) {
     expect_list("", "d 0 Music\n");
 }
 
+/* Held is what was shared; removed, it is not an empty folder, and another one in its place is
+ * nobody's. */
+static void a_removed_folder_is_gone(void **state) {
+    struct share_totals t;
+    const struct share *sh;
+    const char *below;
+    add_both();
+    assert_int_equal(fs_remove_tree(s.fd, "Music"), 0);
+    scratch_dir(&s, "Music");
+    scratch_file(&s, "Music/other", "");
+    assert_int_equal(shares_resolve(&shares, "Music", &sh, &below), WIRE_ERR(WIRE_NOT_FOUND));
+    assert_int_equal(shares_resolve(&shares, "film.mkv", &sh, &below), 0);
+    assert_int_equal(shares_count(&shares, &t, NULL), 0);
+    assert_int_equal(t.files, 1);
+    assert_int_equal(t.left_out.failed, 1);
+    expect_list("", "f 10 film.mkv\n");
+    expect_find(WIRE_FIND_NAME, "Music", "");
+}
+
 static void finds_patterns(void **state) {
     add_both();
     expect_find(WIRE_FIND_PATTERN, "song", "f 3 Music/Live/Song.mp3\nf 6 Music/Live/song.flac\n");
@@ -421,6 +440,7 @@ int main(void) {
         test(resolves_paths_of_peers),
         test(counts_everything),
         test(lists),
+        test(a_removed_folder_is_gone),
         test(finds_patterns),
         test(finds_names_in_order),
         test(a_row_that_never_fits_is_an_error),
