@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The source changes while it is fetched, and between two runs: one version arrives, or it is told."""
+"""The source changes while it is fetched, and between two runs: one version arrives, or it is
+told."""
 import os
 import shutil
 
