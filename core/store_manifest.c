@@ -211,7 +211,7 @@ int store_manifest_page(struct store *s, const uint8_t *bytes, size_t len) {
 }
 
 /* What is in memory only is lost when the power goes; then the renames must not be all that is
- * left of an earlier download, nor `data` with an empty journal, which nobody would know as ours. */
+ * left of an earlier download. */
 static int sync_file(struct store *s, const char *name) {
     int fd = fs_open_file(s->staging, name);
     if (fd < 0)
@@ -226,11 +226,11 @@ static int write_journal(struct store *s, int fd, const struct journal_header *h
     int rc = store_lock(fd);
     if (!rc)
         rc = journal_write_header(fd, h);
-    if (!rc && s->catalog)
+    if (!rc)
         rc = carry_over(s, fd, same_origin);
     if (!rc)
         rc = sync_file(s, "journal.new");
-    return rc || !s->catalog ? rc : sync_file(s, "manifest.new");
+    return rc ? rc : sync_file(s, "manifest.new");
 }
 
 static void new_header(struct store *s, struct journal_header *h, const uint8_t *origin) {
@@ -249,17 +249,32 @@ static void new_header(struct store *s, struct journal_header *h, const uint8_t 
     strcpy(h->path, s->path);
 }
 
-static int switch_over(struct store *s, int journal, const struct journal_header *h) {
-    store_step("journal.new");
-    int rc = fs_rename_over(s->staging, "journal.new", s->staging, "journal");
-    if (rc)
+/* Nothing is here yet that it could contradict, so it is written where it stays: with fsync(2) its
+ * name is on disk too, before that of `data`, without which nobody would know `data` as ours. (The
+ * log of btrfs may have the name of journal.new, and not that of the `journal` made before it.) */
+static int first_journal(struct store *s, const struct journal_header *h) {
+    int rc = journal_write_header(s->journal, h);
+    if (!rc && fsync(s->journal) < 0)
+        rc = -errno;
+    return rc;
+}
+
+static int next_journal(struct store *s, const struct journal_header *h) {
+    int fd = new_file(s, "journal.new");
+    if (fd < 0)
+        return fd;
+    int rc = write_journal(s, fd, h);
+    if (!rc) {
+        store_step("journal.new");
+        rc = fs_rename_over(s->staging, "journal.new", s->staging, "journal");
+    }
+    if (rc) {
+        close(fd);
         return rc;
+    }
     close(s->journal); /* ours is the one that has the name, and is locked */
-    s->journal = journal;
-    s->header = *h;
-    s->empty = false;
-    store_step("manifest.new");
-    return fs_rename_over(s->staging, "manifest.new", s->staging, "manifest");
+    s->journal = fd;
+    return 0;
 }
 
 static int adopt_incoming(struct store *s) {
@@ -269,8 +284,7 @@ static int adopt_incoming(struct store *s) {
     return rc;
 }
 
-/* From the journal's rename on, what is in memory must be the new one too, even if a later step
- * fails. */
+/* Once the journal is the new one, what is in memory must be so too, even if a later step fails. */
 static int make_current(struct store *s, const uint8_t *origin) {
     struct journal_header h;
     new_header(s, &h, origin);
@@ -278,16 +292,13 @@ static int make_current(struct store *s, const uint8_t *origin) {
         s->header = h;
         return adopt_incoming(s);
     }
-    int fd = new_file(s, "journal.new");
-    if (fd < 0)
-        return fd;
-    int rc = write_journal(s, fd, &h);
-    if (!rc)
-        rc = switch_over(s, fd, &h);
-    if (s->journal != fd) {
-        close(fd);
+    int rc = s->catalog ? next_journal(s, &h) : first_journal(s, &h);
+    if (rc)
         return rc;
-    }
+    s->header = h;
+    s->empty = false;
+    store_step("manifest.new");
+    rc = fs_rename_over(s->staging, "manifest.new", s->staging, "manifest");
     int adopted = adopt_incoming(s);
     return rc ? rc : adopted;
 }

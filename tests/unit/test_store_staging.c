@@ -130,6 +130,24 @@ static void crashed_in_the_first_manifest(void **arg) {
     expect_only(&dest, "d");
 }
 
+/* Its name must not be on disk later than that of journal.new would be: there is none. */
+static void look_at_first_journal(const char *step) {
+    struct stat st;
+    assert_string_equal(step, "manifest.new");
+    assert_int_equal(fstatat(dest.fd, STAGING "journal", &st, AT_SYMLINK_NOFOLLOW), 0);
+    assert_int_equal(st.st_size, JOURNAL_HEADER_LEN);
+    assert_int_equal(scratch_has(&dest, STAGING "journal.new"), 0);
+    assert_int_equal(scratch_has(&dest, STAGING "data"), 0);
+    store_step_hook = NULL;
+}
+
+static void first_journal_is_where_it_stays(void **arg) {
+    store_step_hook = look_at_first_journal;
+    start();
+    assert_null(store_step_hook);
+    finish();
+}
+
 static void things_beside_ours_stay(void **arg) {
     scratch_dir(&dest, "d.lanyard-part");
     scratch_file(&dest, STAGING "notes.txt", "mine");
@@ -386,6 +404,7 @@ int main(void) {
         TEST(journal_of_somebody),
         TEST(crashed_before_anything),
         TEST(crashed_in_the_first_manifest),
+        TEST(first_journal_is_where_it_stays),
         TEST(things_beside_ours_stay),
         TEST(another_version),
         TEST(spoiled_journals),
