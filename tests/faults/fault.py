@@ -11,8 +11,9 @@
         same_tree(round.tree(), bert / "tree")
 
 A module of this folder is a family of faults; its functions use the words of tests/lan (verbs.py,
-tree.py, process.py), and underway.py: a download with random moments in it. A round fails by an exception. The same seed draws the same faults; when they
-hit, to the microsecond, is up to the machine.
+tree.py, process.py), and underway.py: a download with random moments in it. A round fails by an
+exception. The same seed draws the same faults; when they hit, to the microsecond, is up to the
+machine.
 """
 import collections
 import contextlib

@@ -2,8 +2,8 @@
 """kill -- kill -9 at random moments, of the client, of the server, of both
 
 The same command goes on, a server comes back. What was sent again is counted at the server, in
-bytes that it wrote to its sockets: against a download that nobody disturbed, each kill may cost what
-was in flight.
+bytes that it wrote to its sockets: against a download that nobody disturbed, each kill may cost
+what was in flight.
 """
 import pathlib
 import re

@@ -3,9 +3,9 @@
 
 bert's disk is a loop device over a file of another file system, one that can clone files (XFS,
 btrfs). A clone made at a random moment is, atomically, what has reached the disk by then, and no
-more: what only lay in the page cache is gone. The client is killed, the clone is mounted in place of
-the disk (its journal is replayed as after any crash), the machine has another boot id, and the same
-command goes on. Sometimes the kernel has brought just some of the files to disk before.
+more: what only lay in the page cache is gone. The client is killed, the clone is mounted in place
+of the disk (its journal is replayed as after any crash), the machine has another boot id, and the
+same command goes on. Sometimes the kernel has brought just some of the files to disk before.
 """
 import fcntl
 import os

@@ -56,6 +56,9 @@ class Underway:
                                       self.port, "tree", "-o", self.into)
 
     def end(self, process):
+        if not process.alive():  # it found no server, or had just come to its end
+            assert process.wait() in (0, 3), process.story()
+            return
         process.kill()
         until(process.dead, "the end of a killed program")
         self.ended(process)
