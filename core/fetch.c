@@ -208,7 +208,8 @@ static void say_skipped(void *arg, const char *path, int why) {
 
     name_show(path, strlen(path), shown, sizeof shown);
     snprintf(text, sizeof text, "%s%s%s was left out: %s", f->shown, shown[0] ? "/" : "", shown,
-             err_text(why));
+             why == -EEXIST ? "on this file system its name is the same as another one's"
+                            : err_text(why));
     fetch_say(f, (struct fetch_event){.kind = FETCH_WARNING, .text = text});
 }
 
