@@ -162,3 +162,52 @@ def power_xfs(round):
 def power_btrfs(round):
     """the power goes, btrfs"""
     power_cut(round, "btrfs")
+
+
+# What is believed
+
+class Doubted(Underway):
+    """A download into an ordinary folder that is seen under another boot or mount afterwards."""
+
+    def other_mount(self):
+        self.bert.check("mount", "--bind", str(self.into), str(self.into))
+
+    def other_boot(self):
+        another_boot(self.bert)
+
+    def damage(self, chunks):
+        """The slots of so many chunks of the large file had reached the disk, the data had not."""
+        with open(self.seen / STAGING / "data/big", "r+b") as f:
+            written = range(os.fstat(f.fileno()).st_size // MIB)
+            for chunk in self.random.sample(written, chunks):
+                at = chunk * MIB + self.random.randrange(MIB - 4096)
+                f.seek(at)
+                f.write(self.random.choice([bytes(4096), self.random.randbytes(4096)]))
+
+    def forget_pages(self):
+        """As after a boot, all is to be read from the disk again."""
+        with open(self.seen / STAGING / "data/big", "rb") as f:
+            os.fdatasync(f.fileno())
+            os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+@fault("power-doubt")
+def power_doubt(round):
+    """another boot or mount, and data unlike its slots: all is read before it counts"""
+    it = Doubted(round)
+    it.wait_for(lambda: it.done() > MIB)
+    it.running()
+    if not it.kill(it.client):
+        return it.finish()
+    had, damaged = it.done(), it.random.choice([0, 0, 1, 5, 20])
+    it.damage(damaged)
+    it.forget_pages()
+    it.random.choice([it.other_boot, it.other_mount])()
+    it.start()
+    it.finish()
+    last = it.client.events()[-1]
+    assert last["reused"] >= had - damaged * MIB, f"{had} bytes were here, {damaged} chunks wrong"
+    if any(e.get("fetched") and e["done"] - e["fetched"] < last["reused"]
+           for e in it.client.events() if e["event"] == "progress"):
+        round.count("times chunks arrived while others were checked")
+    round.count("chunks overwritten under their slots", damaged)
