@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """limits -- too little of everything: memory, threads, open files, sizes of files
 
-Whatever is too little: an error that says so, never a crash and never a wrong file; the same command
-without the limit ends right.
+Whatever is too little: an error that says so, never a crash and never a wrong file; the same
+command without the limit ends right.
 """
 import os
 import pathlib
@@ -32,7 +32,8 @@ def small_tree(root):
 
 def get(bert, port, *limit):
     """One download under a limit: right, or a sentence."""
-    got = bert.run(*limit, LANYARD, "download", "--json", "10.9.0.1", port, "t", timeout=seconds(90))
+    got = bert.run(*limit, LANYARD, "download", "--json", "10.9.0.1", port, "t",
+                   timeout=seconds(90))
     assert got.code in (0, 1, 3, 6), (limit, got.code, got.out, got.err)
     assert got.code == 0 or "lanyard: " in got.err, (limit, got.code, got.err)
     return got

@@ -5,8 +5,9 @@
  *     STARVE_AT=N       this one fails, counted from 1
  *     STARVE_COUNT=FILE how many there were so far, as 8 bytes
  *
- * Allocations of the dynamic linker do not count: they are for new threads, whose start libuv does
- * not survive without.
+ * An allocation of the dynamic linker or of Avahi does not fail, the next one does: the one is for a
+ * new thread, whose start libuv does not survive without, the other ends the process by itself
+ * ("Out of memory, aborting").
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -25,11 +26,10 @@ void *__libc_realloc(void *old, size_t size);
 
 static _Atomic uint64_t nowhere, *count = &nowhere;
 static uint64_t at;
-static const void *linker; /* where it is loaded */
+static atomic_bool failed;
 
 __attribute__((constructor)) static void begin(void) {
     const char *text = getenv("STARVE_AT"), *path = getenv("STARVE_COUNT");
-    Dl_info info;
     if (path) {
         int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         if (fd < 0 || ftruncate(fd, sizeof *count) < 0)
@@ -39,16 +39,18 @@ __attribute__((constructor)) static void begin(void) {
             abort();
         close(fd);
     }
-    if (dladdr(dlsym(RTLD_DEFAULT, "__tls_get_addr"), &info))
-        linker = info.dli_fbase;
     at = text ? strtoull(text, NULL, 10) : 0;
 }
 
+static bool spared(const void *caller) {
+    Dl_info info;
+    return dladdr(caller, &info) &&
+           (strstr(info.dli_fname, "/ld-") || strstr(info.dli_fname, "/libavahi"));
+}
+
 static bool fails(const void *caller) {
-    enum { LINKER_SIZE = 256 * 1024 };
-    if ((uintptr_t)caller - (uintptr_t)linker < LINKER_SIZE)
-        return false;
-    if (atomic_fetch_add(count, 1) + 1 != at)
+    uint64_t n = atomic_fetch_add(count, 1) + 1;
+    if (!at || n < at || failed || spared(caller) || atomic_exchange(&failed, true))
         return false;
     errno = ENOMEM;
     return true;
