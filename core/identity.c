@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,18 +53,30 @@ int identity_state_dir(char *out, size_t cap) {
 
 static int no_password(char *buf, int size, int writing, void *arg) { return -1; }
 
-/* The private key in these bytes, or NULL if they are not an Ed25519 key. */
-static EVP_PKEY *parse_key(const char *pem, size_t len) {
+/* Empties OpenSSL's queue of errors. */
+static bool was_out_of_memory(void) {
+    unsigned long e;
+    bool found = false;
+
+    while ((e = ERR_get_error()))
+        found = found || ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE;
+    return found;
+}
+
+/* The private key in these bytes. ERR_KEY_FILE if they are not an Ed25519 key. */
+static int parse_key(EVP_PKEY **out, const char *pem, size_t len) {
     BIO *bio = BIO_new_mem_buf(pem, (int)len);
     EVP_PKEY *pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
 
     BIO_free(bio);
-    ERR_clear_error();
-    if (pkey && !EVP_PKEY_is_a(pkey, "ED25519")) {
+    if (was_out_of_memory() && !pkey) /* the file may be good */
+        return -ENOMEM;
+    if (!pkey || !EVP_PKEY_is_a(pkey, "ED25519")) {
         EVP_PKEY_free(pkey);
-        pkey = NULL;
+        return ERR_KEY_FILE;
     }
-    return pkey;
+    *out = pkey;
+    return 0;
 }
 
 /* A whole small file. Returns its length, or an error. */
@@ -100,8 +113,7 @@ static int read_key(EVP_PKEY **pkey, const char *path) {
     r = read_whole(fd, pem, sizeof pem);
     if (r < 0)
         goto out;
-    *pkey = parse_key(pem, (size_t)r);
-    r = *pkey ? 0 : ERR_KEY_FILE;
+    r = parse_key(pkey, pem, (size_t)r);
 out:
     OPENSSL_cleanse(pem, sizeof pem);
     close(fd);
@@ -131,8 +143,9 @@ static int write_pem(int fd, const EVP_PKEY *pkey) {
     BIO *bio = BIO_new_fd(fd, BIO_NOCLOSE);
     int r = bio ? 0 : -ENOMEM;
 
+    errno = 0; /* of the write(2) in there: a full disk, say */
     if (!r && !PEM_write_bio_PKCS8PrivateKey(bio, pkey, NULL, NULL, 0, NULL, NULL))
-        r = -EIO;
+        r = errno ? -errno : -EIO;
     BIO_free(bio);
     ERR_clear_error();
     if (!r && (fchmod(fd, 0600) < 0 || fsync(fd) < 0))
