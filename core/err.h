@@ -30,6 +30,7 @@
     X(ERR_STAGING, -10117, "names that end in .lanyard-part are for downloads on their way")       \
     X(ERR_FOREIGN, -10118, "no staging folder of ours, or one without its journal")                \
     X(ERR_OTHER_VERSION, -10119, "another version of lanyard has begun it")                        \
+    X(ERR_TAMPERED, -10126, "somebody changed it while it was on its way")                         \
     X(ERR_OWNER, -10120, "it belongs to another user")                                             \
     X(ERR_MOUNT, -10121, "it is a mount of its own")                                               \
     X(ERR_NEWER, -10122, "the one that is here is newer and stays")                                \

@@ -102,6 +102,22 @@ static uint64_t reused_bytes(struct fetch *f) {
     return bytes;
 }
 
+static void say_kept(struct fetch *f) {
+    char name[NAME_MAX_LEN + 1], shown[4 * NAME_MAX_LEN + 1], text[sizeof shown + 512];
+    const char *first;
+    uint32_t n = f->store ? store_kept(f->store, &first) : 0;
+
+    if (!n)
+        return;
+    name_show(first, strlen(first), shown, sizeof shown);
+    snprintf(text, sizeof text, "%.400s%s %s not of this download and lay in its folder: now in ",
+             shown, n > 1 ? " and others" : "", n > 1 ? "are" : "is");
+    store_staging_name(f->name, name);
+    name_show(name, strlen(name), shown, sizeof shown);
+    snprintf(text + strlen(text), sizeof text - strlen(text), "%s/kept", shown);
+    fetch_say(f, (struct fetch_event){.kind = FETCH_WARNING, .text = text});
+}
+
 static void report(struct fetch *f) {
     struct fetch_result r = {.why = f->why,
                              .text = f->text,
@@ -116,6 +132,7 @@ static void report(struct fetch *f) {
     for (unsigned i = 0; i < f->n_sources; i++)
         r.sources += f->sources[i].gave;
     catalog_cursor_clear(&f->cursor);
+    say_kept(f);
     store_close(f->store);
     f->handler->on_done(f->owner, &r);
 }

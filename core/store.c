@@ -133,8 +133,10 @@ static int load_journal(struct store *s) {
     s->believed = !s->unclean && here_same(&here, &s->header.here);
     if (s->header.flags & JOURNAL_COMMITTED) /* ended before its rename: it can change again */
         rc = store_set_flags(s, 0, JOURNAL_COMMITTED);
-    if (!rc && (s->header.flags & JOURNAL_SWEEP || !s->believed)) /* a power cut takes it back */
+    if (!rc && s->header.flags & JOURNAL_SWEEP)
         rc = store_sweep(s);
+    else if (!rc && !s->believed) /* a power cut takes a sweep back, but not all is of that */
+        rc = store_tidy(s);
     return rc;
 }
 

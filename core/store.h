@@ -132,11 +132,15 @@ uint32_t store_skipped(struct store *s, void (*fn)(void *arg, const char *path, 
 
 /* Why the one thing that was asked for is left out, or 0. */
 int store_why_nothing(const struct store *s);
+/* What was found in `data` and is not of the download: it is in `kept` of the staging folder now,
+ * which stays therefore. How many things, and the name of the first one, good until store_close. */
+uint32_t store_kept(const struct store *s, const char **first);
 
 struct store_commit_options {
     bool unsafe_links; /* keep symlinks whose target is absolute or leaves the selection */
 };
-/* -EINVAL if a chunk is missing or not checked yet. ERR_EXISTS: the target appeared meanwhile;
+/* -EINVAL if a chunk is missing or not checked yet. ERR_TAMPERED: somebody removed or replaced
+ * something below staging: the next run sees to it. ERR_EXISTS: the target appeared meanwhile;
  * staging is kept. What was asked for was itself left out: why. An error of sync is final, the next
  * run reads everything again. ERR_NO_SPACE: see store_missing. */
 int store_commit(struct store *s, const struct store_commit_options *o);

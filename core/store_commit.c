@@ -82,9 +82,9 @@ static int finish_file(struct commit *c) {
         return 0;
     int rc = worker_stat(c->s, c->w, &st);
     if (rc)
-        return rc;
+        return rc == -ENOENT ? ERR_TAMPERED : rc;
     if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != c->w->cur.entry.size)
-        return -EINVAL; /* somebody changed it under our hands */
+        return ERR_TAMPERED;
     return worker_settle(c->s, c->w, &st);
 }
 
@@ -104,11 +104,14 @@ static int finish_entry(struct commit *c, uint32_t index) {
 
 /* --- folders: after all that changes their mtimes -------------------------------------------- */
 
-static int finish_folder(struct commit *c, uint32_t index) {
+static int finish_folder(struct commit *c, struct tidy *t, uint32_t index) {
     struct worker *w = c->w;
     struct stat st;
     int rc = catalog_at(&w->cur, index);
     if (rc || w->cur.entry.kind != WIRE_DIR || bits_has(&c->s->skipped, index))
+        return rc;
+    rc = tidy_folder(t, index, true);
+    if (rc)
         return rc;
     if (w->cur.entry.flags & MANIFEST_UNREADABLE) /* it stays, empty: not what was asked for */
         store_tell(c->s, index, WIRE_ERR(WIRE_IO));
@@ -132,12 +135,22 @@ static int lock_folder(struct commit *c, uint32_t index) {
     return dir < 0 ? dir : store_lenient(fs_chmod(dir, w->name, store_mode(c->s, &w->cur.entry)));
 }
 
+static int finish_folders(struct commit *c) {
+    struct tidy t;
+    int rc = 0;
+    tidy_init(&t, c->s, c->w);
+    for (uint32_t i = 0; !rc && i < c->entries; i++)
+        rc = store_stopped(c->s) ? ERR_STOPPED : finish_folder(c, &t, i);
+    tidy_clear(&t);
+    return rc;
+}
+
 static int finish_tree(struct commit *c) {
     int rc = 0;
     for (uint32_t i = 0; !rc && i < c->entries; i++)
         rc = store_stopped(c->s) ? ERR_STOPPED : finish_entry(c, i);
-    for (uint32_t i = 0; !rc && i < c->entries; i++)
-        rc = store_stopped(c->s) ? ERR_STOPPED : finish_folder(c, i);
+    if (!rc)
+        rc = finish_folders(c);
     for (uint32_t i = c->locked_folders ? c->entries : 0; !rc && i-- > 1;)
         rc = lock_folder(c, i);
     return store_error_at(c->s, c->w, rc);
@@ -249,8 +262,11 @@ int store_commit(struct store *s, const struct store_commit_options *o) {
         return store_error(s, rc);
     store_step("clean up");
     store_drop_workers(s);
-    if (s->task == STORE_UPDATES)
+    if (s->task == STORE_UPDATES) {
+        if (store_tidy(s)) /* what is not of the download must not go with it */
+            return 0;
         store_retire(s);
+    }
     (void)store_remove_staging(s); /* what stays is removed when somebody looks next */
     return 0;
 }

@@ -10,6 +10,7 @@
  *     store_merge.c    two trees side by side
  *     store_prepare.c  folders, file sizes, free space
  *     store_check.c    re-read chunks; compare them with the source's digests
+ *     store_kept.c     what is not of the download moves out of the way
  *     store_put.c      frames to disk
  *     store_link.c     where a symlink may lead, and how it is made
  *     store_commit.c   modes, times, links, sync, rename, clean-up
@@ -98,7 +99,9 @@ struct store {
     uint32_t failed_entry; /* where the last error came */
     uint32_t differs;      /* STORE_COMPARES: the entry that made it end, and why */
     const char *difference;
-    char *extra; /* the path of what the manifest does not list, if it was that; else NULL */
+    char *extra;     /* the path of what the manifest does not list, if it was that; else NULL */
+    uint32_t n_kept; /* things moved out of the way */
+    char kept[NAME_MAX_LEN + 1]; /* the first of them */
 };
 
 /* --- store.c --- */
@@ -157,6 +160,7 @@ int worker_stat(struct store *s, struct worker *w, struct stat *st);
 int worker_buffer(struct worker *w);
 
 int store_open_data(struct store *s); /* 0 also when it is not there yet */
+int store_open_folder(struct store *s, struct worker *w, uint32_t index);
 void store_skip(struct store *s, uint32_t entry, int why);
 /* Reports an entry as store_skip does, but leaves it where it is; once for each entry. */
 void store_tell(struct store *s, uint32_t entry, int why);
@@ -296,6 +300,30 @@ int store_update(struct store *s, struct worker *w, const struct store_commit_op
 /* --- store_manifest.c --- */
 
 int store_sweep(struct store *s); /* removes from `data` what the manifest does not list */
+
+/* --- store_kept.c --- */
+
+bool store_is_shared(const struct stat *st);
+/* Makes way for the entry at hand, after store_load. 1: what stands there is of its kind, and can be
+ * used; 0: nothing stands there (any more): what does not belong there is in `kept`, of a file
+ * that has another name this one is gone; -EEXIST: another name that means the same here. */
+int worker_clear(struct store *s, struct worker *w);
+
+/* A look at the folders of `data`, in the order of the manifest. */
+struct tidy {
+    struct store *s;
+    struct worker *w;
+    struct catalog_cursor kids;
+    uint32_t next;     /* the entry where the names of the next folder begin */
+    uint64_t *digests; /* of the names that are listed in the folder at hand */
+    size_t n, cap;
+};
+void tidy_init(struct tidy *t, struct store *s, struct worker *w);
+void tidy_clear(struct tidy *t);
+/* Moves what the manifest does not list into `kept`. whole: all is to be there that is listed and
+ * not left out, else ERR_TAMPERED. */
+int tidy_folder(struct tidy *t, uint32_t folder, bool whole);
+int store_tidy(struct store *s); /* all folders that are there */
 
 /* --- store_merge.c --- */
 

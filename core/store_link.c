@@ -53,8 +53,10 @@ int worker_make_link(struct store *s, struct worker *w) {
     target[w->cur.entry.target.len] = 0;
     int dir = worker_dir(s, w);
     int rc = dir < 0 ? dir : fs_symlink(dir, w->name, target);
-    if (rc == -EEXIST && worker_name_exists(s, w) == 1) { /* of an interrupted commit */
-        rc = fs_unlink(dir, w->name);
+    if (rc == -EEXIST) {
+        rc = worker_clear(s, w);
+        if (rc > 0) /* of an interrupted commit */
+            rc = fs_unlink(dir, w->name);
         if (!rc)
             rc = fs_symlink(dir, w->name, target);
     }

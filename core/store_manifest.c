@@ -260,10 +260,11 @@ static int first_journal(struct store *s, const struct journal_header *h) {
 }
 
 static int next_journal(struct store *s, const struct journal_header *h) {
-    int fd = new_file(s, "journal.new");
+    int rc = store_tidy(s); /* from here on, what is not listed is of an older manifest */
+    int fd = rc ? rc : new_file(s, "journal.new");
     if (fd < 0)
         return fd;
-    int rc = write_journal(s, fd, h);
+    rc = write_journal(s, fd, h);
     if (!rc) {
         store_step("journal.new");
         rc = fs_rename_over(s->staging, "journal.new", s->staging, "journal");

@@ -39,18 +39,6 @@ int store_check_space(const struct store *s, uint64_t need, uint64_t *missing) {
     return *missing ? ERR_NO_SPACE : 0;
 }
 
-/* After EEXIST. 0: it is this entry, made by an earlier run; -EEXIST: another one. */
-static int is_ours(struct store *s, struct worker *w, bool folder) {
-    struct stat st;
-    int rc = worker_name_exists(s, w);
-    if (rc <= 0)
-        return rc ? rc : -EEXIST;
-    rc = worker_stat(s, w, &st);
-    if (rc)
-        return rc;
-    return (folder ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode)) ? 0 : -EEXIST;
-}
-
 static int make_folder(struct store *s, struct worker *w) {
     const struct manifest_entry *e = &w->cur.entry;
     bool works = store_mode_works(s, e);
@@ -59,9 +47,14 @@ static int make_folder(struct store *s, struct worker *w) {
         return dir;
     if (store_is_staging(w->name))
         return ERR_STAGING;
-    int rc = fs_mkdir(dir, w->name, works ? e->mode & 0777 : 0700);
-    if (rc == -EEXIST)
-        return is_ours(s, w, true);
+    mode_t mode = works ? e->mode & 0777 : 0700;
+    int rc = fs_mkdir(dir, w->name, mode);
+    if (rc == -EEXIST) {
+        rc = worker_clear(s, w);
+        if (rc)
+            return rc < 0 ? rc : 0;
+        rc = fs_mkdir(dir, w->name, mode);
+    }
     if (!rc && w->cur.index == 0)
         rc = store_open_data(s);
     return rc;
@@ -84,14 +77,23 @@ static int close_file(int fd, int rc) {
     return rc;
 }
 
-int worker_make_file(struct store *s, struct worker *w) {
+/* *made: anew, with this mode; else it is the one of an earlier run. */
+static int open_or_make(struct store *s, struct worker *w, mode_t mode, bool *made) {
     int dir = worker_dir(s, w);
-    int fd = dir < 0 ? dir : fs_create(dir, w->name, 0600);
-    if (fd == -EEXIST) {
-        fd = is_ours(s, w, false);
-        if (fd == 0)
-            fd = worker_file(s, w);
-    }
+    int fd = dir < 0 ? dir : fs_create(dir, w->name, mode);
+    *made = true;
+    if (fd != -EEXIST)
+        return fd;
+    int rc = worker_clear(s, w);
+    *made = rc == 0;
+    if (rc < 0)
+        return rc;
+    return rc ? worker_file(s, w) : fs_create(dir, w->name, mode);
+}
+
+int worker_make_file(struct store *s, struct worker *w) {
+    bool made;
+    int fd = open_or_make(s, w, 0600, &made);
     if (fd < 0)
         return fd;
     int rc = set_size(w, fd);
@@ -102,34 +104,28 @@ int worker_make_file(struct store *s, struct worker *w) {
 
 static int make_empty(struct store *s, struct worker *w) {
     const struct manifest_entry *e = &w->cur.entry;
-    bool works = store_mode_works(s, e);
-    int dir = worker_dir(s, w);
-    int fd = dir < 0 ? dir : fs_create(dir, w->name, works ? e->mode & 0777 : 0600);
-    if (fd == -EEXIST) {
-        fd = is_ours(s, w, false);
-        if (fd == 0)
-            fd = worker_file(s, w);
-        works = false; /* store_commit looks at mode and mtime */
-    }
+    bool works = store_mode_works(s, e), made;
+    int fd = open_or_make(s, w, works ? e->mode & 0777 : 0600, &made);
     if (fd < 0)
         return fd;
     int rc = close_file(fd, set_size(w, fd));
-    if (!rc && works) {
-        rc = store_lenient(fs_set_mtime(dir, w->name, e->mtime_ns));
+    if (!rc && works && made) { /* else store_commit looks at mode and mtime */
+        rc = store_lenient(fs_set_mtime(worker_dir(s, w), w->name, e->mtime_ns));
         bits_add(&s->settled, w->cur.index);
     }
     return rc;
 }
 
-/* What is there may be of another version, with another size. */
+/* What is there may be of another version, with another size, or somebody's. */
 static int cut(struct store *s, struct worker *w) {
     struct stat st;
     int rc = worker_stat(s, w, &st);
-    if (rc || (uint64_t)st.st_size == w->cur.entry.size)
+    if (rc ||
+        (S_ISREG(st.st_mode) && !store_is_shared(&st) && (uint64_t)st.st_size == w->cur.entry.size))
         return rc == -ENOENT ? 0 : rc;
-    rc = worker_name_exists(s, w); /* 0: it is another entry, under a name that means the same */
+    rc = worker_clear(s, w); /* -EEXIST: another entry, under a name that means the same */
     if (rc <= 0)
-        return rc;
+        return rc == -EEXIST ? 0 : rc;
     int fd = worker_file(s, w);
     return fd < 0 ? fd : close_file(fd, set_size(w, fd));
 }

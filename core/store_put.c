@@ -76,10 +76,9 @@ static int create_small(struct store *s, struct worker *w, mode_t mode) {
     int fd = dir < 0 ? dir : fs_create(dir, w->name, mode);
     if (fd != -EEXIST)
         return fd;
-    int rc = worker_name_exists(s, w);
-    if (rc <= 0)
-        return rc ? rc : -EEXIST;
-    rc = fs_unlink(dir, w->name);
+    int rc = worker_clear(s, w);
+    if (rc > 0)
+        rc = fs_unlink(dir, w->name);
     return rc ? rc : fs_create(dir, w->name, mode);
 }
 

@@ -138,7 +138,7 @@ struct load {
     struct slots slots;
     struct plan *plan;
     bool looked;    /* at the file of the entry at hand */
-    uint64_t found; /* its size; 0 if there is no such file */
+    uint64_t found; /* its size; 0 if there is no such file, or none that can be written to */
 };
 
 static int look_at_file(struct load *l) {
@@ -147,7 +147,7 @@ static int look_at_file(struct load *l) {
     if (l->looked)
         return 0;
     l->looked = true;
-    l->found = !rc && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+    l->found = !rc && S_ISREG(st.st_mode) && !store_is_shared(&st) ? (uint64_t)st.st_size : 0;
     return rc == -ENOENT || rc == -ENOTDIR || rc == -ELOOP ? 0 : rc;
 }
 

@@ -120,7 +120,7 @@ int store_open_data(struct store *s) {
     int fd = fs_open_dir(s->staging, "data");
     if (fd == -EACCES && !fs_chmod(s->staging, "data", 0700))
         fd = fs_open_dir(s->staging, "data");
-    if (fd == -ENOENT || fd == -ENOTDIR) /* not there yet, or a single file */
+    if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP) /* not there yet, or no folder */
         return 0;
     if (fd < 0)
         return fd;
@@ -132,7 +132,7 @@ static int top_folder(const struct store *s, const struct worker *w) {
     return w->old ? s->old.folder : s->data;
 }
 
-static int open_folder(struct store *s, struct worker *w, uint32_t index) {
+int store_open_folder(struct store *s, struct worker *w, uint32_t index) {
     int rc = catalog_path(&w->up, index, w->path);
     if (rc)
         return rc;
@@ -158,7 +158,7 @@ int worker_dir(struct store *s, struct worker *w) {
         return top_folder(s, w);
     if (w->dir >= 0 && w->dir_index == e->parent)
         return w->dir;
-    int fd = open_folder(s, w, e->parent);
+    int fd = store_open_folder(s, w, e->parent);
     if (fd < 0)
         return fd;
     if (w->dir >= 0)
