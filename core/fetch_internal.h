@@ -60,9 +60,9 @@ struct source {
     uint64_t retry_at_ms, backoff_ms, lost_at_ms;
     uint64_t owing_ms, answered; /* since when it owes an answer; conn_answered() then */
     bool too_slow;               /* that is why it is closed */
-    uint64_t walked, walk_asked_ms;
-    uint16_t walk_req; /* INFO_GET that is out, 0: none */
-    int refused;       /* its answer to OPEN */
+    uint64_t steps, steps_asked_ms;
+    uint16_t steps_req; /* INFO_GET that is out, 0: none */
+    int refused;        /* its answer to OPEN */
     uint16_t last_req, open_req;
     struct source_ask asks[FETCH_ASKS];
 };

@@ -21,8 +21,8 @@ void fetch_open(struct fetch *f) {
         f->phase = FETCH_OPENING;
     s->open = false;
     s->open_req = source_next_req(s);
-    s->walked = 0;
-    s->walk_asked_ms = uv_now(f->env->loop);
+    s->steps = 0;
+    s->steps_asked_ms = uv_now(f->env->loop);
     source_answered(s);
     m.req = s->open_req;
     m.open.path = (struct bytes){(const uint8_t *)s->spec.path, strlen(s->spec.path)};

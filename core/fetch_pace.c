@@ -9,7 +9,7 @@
 
 enum {
     PACE_BYTES = 16 * 1024, /* of an answer: who brings less is as good as silent */
-    WALK_ASKS = 10,         /* questions how far a walk is, until a source is too slow */
+    STEPS_ASKS = 10,        /* questions whether it works on it, until a source is too slow */
     LATE_MS = 2000,         /* between two ticks: we slept, not the source */
 };
 
@@ -18,7 +18,7 @@ void fetch_brought(struct fetch *f) {
     f->current->backoff_ms = 0;
 }
 
-/* The bytes of a chunk that arrives slowly, a page of the manifest, a walk that goes on: all of them
+/* The bytes of a chunk that arrives slowly, a page of the manifest, a walk that goes on: all these
  * can be had from a peer that never gives anything, so they count for a while only. */
 void fetch_moved(struct fetch *f) {
     uint64_t now = uv_now(f->env->loop);
@@ -32,30 +32,32 @@ void source_answered(struct source *s) {
     s->answered = s->conn ? conn_answered(s->conn) : 0;
 }
 
-/* ---- a walk ---- */
+/* ---- work that takes long: a walk, a slow disk ---- */
 
-static void ask_walk(struct source *s, uint64_t now) {
+static void ask_steps(struct source *s, uint64_t now) {
+    uint64_t every = s->f->env->patience->pace / STEPS_ASKS;
     struct msg m = {.type = WIRE_INFO_GET};
 
-    if (now - s->walk_asked_ms < s->f->env->patience->pace / WALK_ASKS || s->walk_req)
+    if (now - s->owing_ms < every || now - s->steps_asked_ms < every || s->steps_req)
         return;
-    s->walk_asked_ms = now;
-    s->walk_req = m.req = source_next_req(s);
+    s->steps_asked_ms = now;
+    s->steps_req = m.req = source_next_req(s);
     if (conn_send(s->conn, &m) < 0)
-        s->walk_req = 0; /* next time, perhaps */
+        s->steps_req = 0; /* next time, perhaps */
 }
 
 int fetch_on_info(struct source *s, const struct msg *m) {
-    if (m->req != s->walk_req || !s->walk_req)
+    if (m->req != s->steps_req || !s->steps_req)
         return WIRE_ERR(WIRE_PROTOCOL);
-    s->walk_req = 0;
-    if (s->open || m->info.walked == s->walked)
+    s->steps_req = 0;
+    if (m->info.steps == s->steps)
         return 0;
-    s->walked = m->info.walked;
+    s->steps = m->info.steps;
     source_answered(s);
     fetch_moved(s->f);
-    fetch_say(s->f, (struct fetch_event){
-                        .kind = FETCH_WALK, .peer = source_peer(s), .walked = s->walked});
+    if (!s->open)
+        fetch_say(s->f, (struct fetch_event){
+                            .kind = FETCH_WALK, .peer = source_peer(s), .walked = s->steps});
     return 0;
 }
 
@@ -93,6 +95,8 @@ static void check_pace(struct source *s, uint64_t now) {
         log_info("%s: asked and nothing came for %u ms", source_peer(s), limit);
         s->too_slow = true;
         conn_close(s->conn, UV_ETIMEDOUT);
+    } else {
+        ask_steps(s, now);
     }
 }
 
@@ -116,8 +120,6 @@ void fetch_check_pace(struct fetch *f, uint64_t now) {
     f->ticked_ms = now;
     if (f->n_jobs || gone > LATE_MS)
         forgive(f, gone, now);
-    if (s->conn && !s->open)
-        ask_walk(s, now);
     if (s->conn)
         check_pace(s, now);
     if (now - f->moved_ms > f->timeout_ms)

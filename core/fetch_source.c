@@ -44,7 +44,7 @@ static void forget(struct source *s) {
     struct fetch *f = s->f;
 
     s->open = false;
-    s->walk_req = 0;
+    s->steps_req = 0;
     f->relist = false;
     memset(s->asks, 0, sizeof s->asks);
     if (f->plan.state)

@@ -16,8 +16,8 @@ enum {
 struct query {
     uv_timer_t timer; /* first: the handle is the query */
     uint64_t asked_ms, checked_ms, moved_ms;
-    uint64_t answered, walked; /* conn_answered() and the peer's walk at moved_ms */
-    uint16_t info_req;         /* INFO_GET that is out, 0: none */
+    uint64_t answered, steps; /* conn_answered() and INFO at moved_ms */
+    uint16_t info_req;        /* INFO_GET that is out, 0: none */
     struct query_request request;
     const struct conn_env *env;
     const struct query_handler *handler; /* NULL once on_done was called or query_stop came */
@@ -89,8 +89,8 @@ static bool is_late(const struct query *q, uint64_t now) {
     return now - q->moved_ms >= may_stand(q) || now - q->asked_ms >= whole;
 }
 
-/* Does the walk go on that the answer waits for? */
-static void ask_walk(struct query *q) {
+/* Does it work on the answer? */
+static void ask_steps(struct query *q) {
     struct msg m = {.type = WIRE_INFO_GET, .req = (uint16_t)(REQ + 1)};
 
     if (q->request.kind == QUERY_INFO || q->info_req)
@@ -99,13 +99,13 @@ static void ask_walk(struct query *q) {
         q->info_req = m.req;
 }
 
-static int on_walked(struct query *q, const struct msg *m) {
+static int on_steps(struct query *q, const struct msg *m) {
     if (m->req != q->info_req || !q->info_req)
         return WIRE_ERR(WIRE_PROTOCOL);
     q->info_req = 0;
-    if (m->info.walked != q->walked)
+    if (m->info.steps != q->steps)
         moved(q);
-    q->walked = m->info.walked;
+    q->steps = m->info.steps;
     return 0;
 }
 
@@ -123,7 +123,7 @@ static void on_check(uv_timer_t *timer) {
     if (is_late(q, now))
         finish(q, UV_ETIMEDOUT, "its answer takes too long", NULL);
     else
-        ask_walk(q);
+        ask_steps(q);
 }
 
 static void start_checks(struct query *q) {
@@ -191,7 +191,7 @@ static int on_message(struct conn *c, const struct msg *m) {
         return 0;
     }
     if (m->type == WIRE_INFO)
-        return on_walked(q, m);
+        return on_steps(q, m);
     if (m->type == answer && q->request.kind != QUERY_INFO)
         return on_rows(q, m);
     return WIRE_ERR(WIRE_PROTOCOL);

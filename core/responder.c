@@ -267,20 +267,30 @@ static int on_rows_request(struct responder *r, const struct msg *m) {
 
 /* ---- the conversation ---- */
 
+static bool is_working(const struct responder *r) {
+    return r->opening || r->listing || (r->upload && upload_busy(r->upload));
+}
+
+/* How much was done so far of what the peer waits for. */
+static uint64_t steps_of(const struct responder *r) {
+    if (r->opening)
+        return r->opening->watch.seen;
+    if (r->listing)
+        return r->listing->watch.seen;
+    return r->upload ? upload_read(r->upload) : 0;
+}
+
 static int on_info_get(struct responder *r, const struct msg *m) {
     struct msg answer = {.type = WIRE_INFO, .req = m->req};
     struct responder_host *host = r->host;
-    struct walk_watch *watch = r->opening   ? &r->opening->watch
-                               : r->listing ? &r->listing->watch
-                                            : NULL;
 
-    if (!watch) /* a second walk would slow down the one that is waited for */
+    if (!is_working(r)) /* a second walk would slow down the one that is waited for */
         host->on_ask_info(host);
     answer.info.files = host->totals->files;
     answer.info.bytes = host->totals->bytes;
     answer.info.shares = host->shares->n;
     answer.info.complete = host->counted;
-    answer.info.walked = watch ? watch->seen : 0;
+    answer.info.steps = steps_of(r);
     return conn_send(r->conn, &answer);
 }
 

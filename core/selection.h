@@ -47,6 +47,9 @@ struct selection_reader;
 int selection_reader_new(struct selection_reader **r, const struct selection *sel);
 void selection_reader_free(struct selection_reader *r); /* takes NULL */
 
+/* Chunks that it has read so far. Any thread. */
+uint64_t selection_reader_count(const struct selection_reader *r);
+
 /* Lays out one DATA frame (proto/wire, at most WIRE_FRAME_MAX bytes) of the `n` chunks in chunks[];
  * takes as many of them from the front as fit in a frame, at least one, at most WIRE_RECORDS_MAX.
  * Each becomes exactly one record: data; zeros (holes are found with SEEK_DATA and not read); or an

@@ -25,6 +25,7 @@ struct selection_reader {
     uint32_t dir_entry, file_entry;
     uint64_t hole_from, hole_to; /* of the file: nothing but zeros in between */
     struct part parts[WIRE_RECORDS_MAX];
+    atomic_ullong n_read;
 };
 
 int selection_reader_new(struct selection_reader **out, const struct selection *sel) {
@@ -54,6 +55,8 @@ void selection_reader_free(struct selection_reader *r) {
     catalog_cursor_clear(&r->up);
     free(r);
 }
+
+uint64_t selection_reader_count(const struct selection_reader *r) { return r->n_read; }
 
 /* --- open ----------------------------------------------------------------------------------- */
 
@@ -234,6 +237,7 @@ unsigned selection_read(struct selection_reader *r, const uint64_t *chunks, unsi
         struct wire_record rec = load(r, chunks[i], r->parts[i], frame + end);
         if (rec.kind == WIRE_RECORD_DATA)
             end += rec.len;
+        atomic_fetch_add_explicit(&r->n_read, 1, memory_order_relaxed);
         wire_data_record(frame, i, &rec);
     }
     *frame_len = wire_data_end(frame, n, end - begin, req);
@@ -247,6 +251,7 @@ void selection_digests(struct selection_reader *r, uint64_t first, uint32_t n, u
     for (uint32_t i = 0; buf && i < n && first < n_chunks && i < n_chunks - first; i++) {
         struct wire_record rec = load(r, first + i, locate(r, first + i), buf);
         memcpy(out + (size_t)i * WIRE_DIGEST_LEN, rec.digest, WIRE_DIGEST_LEN);
+        atomic_fetch_add_explicit(&r->n_read, 1, memory_order_relaxed);
     }
     free(buf);
 }

@@ -396,4 +396,12 @@ void upload_close(struct upload *u) {
 
 bool upload_busy(const struct upload *u) { return u->n_asks || reading(u); }
 
+uint64_t upload_read(const struct upload *u) {
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < UPLOAD_AHEAD; i++)
+        n += selection_reader_count(u->slots[i].reader);
+    return n;
+}
+
 uint64_t upload_sent(const struct upload *u) { return u->sent; }

@@ -34,6 +34,7 @@ int upload_ask(struct upload *u, const struct msg *m);
 int upload_pump(struct upload *u);
 
 bool upload_busy(const struct upload *u); /* something asked for is not queued for sending yet */
+uint64_t upload_read(const struct upload *u); /* chunks read so far, also for frames not yet full */
 uint64_t upload_sent(const struct upload *u); /* bytes of frames */
 
 #endif

@@ -95,7 +95,7 @@ static bool get_info(struct msg *m, struct be_reader *r) {
     m->info.bytes = be_read(r, 8);
     m->info.shares = (uint32_t)be_read(r, 4);
     m->info.complete = be_read(r, 1) != 0;
-    m->info.walked = be_read(r, 8);
+    m->info.steps = be_read(r, 8);
     return true;
 }
 
@@ -104,7 +104,7 @@ static void put_info(const struct msg *m, struct be_writer *w) {
     be_write(w, m->info.bytes, 8);
     be_write(w, m->info.shares, 4);
     be_write(w, m->info.complete, 1);
-    be_write(w, m->info.walked, 8);
+    be_write(w, m->info.steps, 8);
 }
 
 static bool get_list(struct msg *m, struct be_reader *r) {

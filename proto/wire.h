@@ -191,8 +191,8 @@ struct msg {
         struct {
             uint64_t files, bytes;
             uint32_t shares;
-            bool complete;   /* false: still counting */
-            uint64_t walked; /* entries, for the OPEN, LIST or FIND that is on its way */
+            bool complete;  /* false: still counting */
+            uint64_t steps; /* done of what this connection waits for */
         } info;
         struct {
             struct bytes path; /* empty: the shares themselves */

@@ -7,7 +7,7 @@ import time
 from fault import fault
 from kill import in_flight
 from process import until
-from verbs import MIB, nothing_left, seconds, sees, share
+from verbs import MIB, nothing_left, same, seconds, sees, share
 
 BAD_LINE = pathlib.Path(__file__).parents[1] / "lan/bad_line.py"
 SLACK = 4 * MIB  # greetings, lists, and what frames have around chunks
@@ -113,8 +113,8 @@ class Trouble:
         assert again <= (self.losses() + 1) * in_flight(), f"{again} bytes were sent again"
 
 
-@fault("network", short=3)
-def network(round):
+@fault("troubles", short=3)
+def troubles(round):
     """cable, address, port, rate, stopped programs, dead daemons, one after the other"""
     trouble = Trouble(round, "150mbit")
     trouble.start()
@@ -172,10 +172,11 @@ def long_outage(round):
 def frozen_source(round):
     """one of two sources stands still: the other one takes over"""
     anna, bert, carl = round.hosts(3, daemons=3)
-    sharers = {host.name: share(host, round.tree()) for host in (anna, carl)}
+    film = max(round.tree().rglob("*"), key=lambda path: path.lstat().st_blocks)
+    sharers = {host.name: share(host, film) for host in (anna, carl)}
     bert.limit("150mbit")
     sees(bert, "anna", "carl")
-    p = bert.spawn("lanyard", "download", "--json", "tree")
+    p = bert.spawn("lanyard", "download", "--json", film.name)
     first = p.wait_event("source", seconds(20), sources=1)["peer"]
     p.wait_event("start", seconds(20))
     sharers[first].kill(signal.SIGSTOP)
@@ -184,4 +185,4 @@ def frozen_source(round):
     p.wait_event("source", seconds(40), peer=other, sources=1)
     round.worst("s until the other source was asked", time.monotonic() - frozen)
     p.result(seconds(240)).ok()
-    round.same_tree(round.tree(), bert / "tree")
+    same(film, bert / film.name)

@@ -45,6 +45,7 @@ enum lie {
     MUTE,         /* no answer to OPEN, but its loop turns: PONG, INFO */
     WALKS,        /* a long walk, then the truth */
     WALKS_ALWAYS, /* one without end */
+    SLOW_DISK,    /* long until the chunks come */
     MUTE_ONCE,    /* the first connection gets no chunk */
     TRICKLES,     /* a row of a listing now and then */
     RELISTS,      /* always another manifest, never a chunk */
@@ -67,7 +68,7 @@ struct liar {
     size_t manifest_len;
     uint8_t *content;
     unsigned lied;
-    uint16_t open_req; /* of a walk that goes on */
+    uint16_t open_req, get_req; /* of work that goes on */
     uv_timer_t cut;
 
     struct fetch *fetch;
@@ -208,17 +209,20 @@ static int say_walked(struct liar *l, const struct msg *m) {
 
     if (l->lie == TRICKLES)
         say_row(l);
-    else if (l->lie != MUTE)
-        a.info.walked = ++l->lied;
+    else if (l->lie == WALKS || l->lie == WALKS_ALWAYS || l->lie == SLOW_DISK)
+        a.info.steps = ++l->lied;
     if (l->lie == WALKS && l->lied == WALKED)
         return say_opened(l, l->open_req);
+    if (l->lie == SLOW_DISK && l->lied == WALKED)
+        for (unsigned i = 0; i < CHUNKS; i++)
+            say_chunk(l, l->get_req, i);
     return conn_send(l->conn, &a);
 }
 
 /* No chunk to be had from it. */
 static bool withholds(const struct liar *l) {
     return uv_is_active((uv_handle_t *)&l->cut) /* the first selection is never given */
-           || l->lie == SILENCE || (l->lie == MUTE_ONCE && l->n_conns == 1);
+           || l->lie == SILENCE || l->lie == SLOW_DISK || (l->lie == MUTE_ONCE && l->n_conns == 1);
 }
 
 static int on_message(struct conn *c, const struct msg *m) {
@@ -232,6 +236,7 @@ static int on_message(struct conn *c, const struct msg *m) {
     case WIRE_MANIFEST_GET:
         return say_page(l, m);
     case WIRE_GET:
+        l->get_req = m->req;
         if (l->lie == RELISTS)
             return -ECONNRESET;
         for (unsigned i = 0; !withholds(l) && i < m->get.n; i++)

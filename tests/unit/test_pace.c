@@ -31,14 +31,16 @@ static void who_never_opens(void **state) { ends_as_stalled(*state, MUTE); }
 static void who_never_gives(void **state) { ends_as_stalled(*state, SILENCE); }
 
 /* It takes longer than anything else may, and is worth waiting for. */
-static void a_long_walk(void **state) {
-    struct liar *l = *state;
-
+static void is_waited_for(struct liar *l, enum lie lie) {
     hasty.pace = 4 * TIMEOUT_MS; /* it is asked how far it is each tenth of that */
-    assert_int_equal(fetch_from(l, WALKS), 0);
+    assert_int_equal(fetch_from(l, lie), 0);
     assert_int_equal(l->lied, WALKED);
     assert_int_equal(l->n_conns, 1);
 }
+
+static void a_long_walk(void **state) { is_waited_for(*state, WALKS); }
+
+static void a_slow_disk(void **state) { is_waited_for(*state, SLOW_DISK); }
 
 static void a_walk_without_end(void **state) {
     hasty.hope = TIMEOUT_MS;
@@ -119,6 +121,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(who_never_opens, make_hasty, drop_liar),
         cmocka_unit_test_setup_teardown(who_never_gives, make_hasty, drop_liar),
         cmocka_unit_test_setup_teardown(a_long_walk, make_hasty, drop_liar),
+        cmocka_unit_test_setup_teardown(a_slow_disk, make_hasty, drop_liar),
         cmocka_unit_test_setup_teardown(a_walk_without_end, make_hasty, drop_liar),
         cmocka_unit_test_setup_teardown(lists_without_end, make_hasty, drop_liar),
         cmocka_unit_test_setup_teardown(another_source_is_asked, make_hasty, drop_liar),
