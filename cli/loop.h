@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* loop -- the event loop of a command, or the reason why there cannot be one */
+/*
+ * loop -- the event loop of a command, or the reason why there cannot be one
+ */
 #ifndef CLI_LOOP_H
 #define CLI_LOOP_H
 
