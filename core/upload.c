@@ -82,8 +82,7 @@ static int push_ask(struct upload *u, struct ask ask) {
 
     if (err < 0)
         return err;
-    u->n_asks++;
-    *ask_at(u, u->n_asks - 1) = ask;
+    *ask_at(u, u->n_asks++) = ask;
     return 0;
 }
 
@@ -105,8 +104,7 @@ static int ask_chunks(struct upload *u, const struct msg *m) {
 }
 
 static int ask_manifest(struct upload *u, const struct msg *m) {
-    uint64_t length = catalog_totals(catalog_of(u))->length;
-    uint64_t offset = m->manifest_get.offset;
+    uint64_t length = catalog_totals(catalog_of(u))->length, offset = m->manifest_get.offset;
     uint32_t count = m->manifest_get.length;
 
     if (offset > length || count > length - offset)
@@ -115,8 +113,7 @@ static int ask_manifest(struct upload *u, const struct msg *m) {
 }
 
 static int ask_digests(struct upload *u, const struct msg *m) {
-    uint64_t n_chunks = catalog_totals(catalog_of(u))->chunks;
-    uint64_t first = m->digest_get.first;
+    uint64_t n_chunks = catalog_totals(catalog_of(u))->chunks, first = m->digest_get.first;
     uint32_t n = m->digest_get.n;
 
     if (m->digest_get.kind != WIRE_DIGEST_XXH3)
@@ -397,11 +394,7 @@ void upload_close(struct upload *u) {
 bool upload_busy(const struct upload *u) { return u->n_asks || reading(u); }
 
 uint64_t upload_read(const struct upload *u) {
-    uint64_t n = 0;
-
-    for (unsigned i = 0; i < UPLOAD_AHEAD; i++)
-        n += selection_reader_count(u->slots[i].reader);
-    return n;
+    return selection_reader_count(u->slots[0].reader) + selection_reader_count(u->slots[1].reader);
 }
 
 uint64_t upload_sent(const struct upload *u) { return u->sent; }
