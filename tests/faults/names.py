@@ -8,8 +8,11 @@ import sys
 
 from fault import fault
 from hostile import any_name, entries, fill, put, same_entries
+from lan import LANYARD
 from verbs import MIB, download, nothing_left, seconds, share
 
+# Words in front of a command: root as bound by modes as everybody else is.
+ORDINARY = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner"]
 FOLDING = pathlib.Path(__file__).parents[1] / "lan" / "folding.py"
 
 
@@ -20,14 +23,17 @@ def names_hostile(round):
     tree = anna / "tree"
     tree.mkdir()
     fill(tree, round.random, 150 if round.short else 1000)
-    words = anna.address, share(anna, "tree", options=["--hidden"]).port, "tree"
+    command = [LANYARD, "download", "--json", anna.address,
+               share(anna, "tree", options=["--hidden"]).port, "tree"]
     if round.random.random() < 0.5:
-        p = bert.spawn("lanyard", "download", "--json", *words)
+        command[:0] = ORDINARY
+    if round.random.random() < 0.5:
+        p = bert.spawn(*command)
         p.wait_event("start", seconds(20))
         p.kill()
         p.wait()
     staging_of_a_refused_name(tree)
-    download(bert, *words, timeout=120).ok()
+    bert.run(*command, timeout=seconds(120)).ok()
     same_entries(tree, bert / "tree")
     nothing_left(bert, "tree")
     round.count("entries", len(entries(tree)))

@@ -110,10 +110,12 @@ def change_while(source, round, p, most_s):
 
 @fault("source-changes", short=2)
 def source_changes(round):
-    """A folder changes in every way while it is fetched; the client is killed now and then"""
-    anna, bert = round.hosts(limit="600mbit")
-    source = Changing(anna / "music", round.random, 16 * MIB if round.short else 64 * MIB)
-    words = anna.address, share(anna, "music").port, "music"
+    """A folder, on a disk or in memory, changes in every way while it is fetched, by runs that end or
+    are killed"""
+    anna, bert = round.hosts(limit="200mbit")
+    shown, inside = anna.disk(500) if round.random.random() < 0.5 else (anna.files, anna.files)
+    source = Changing(inside / "music", round.random, 16 * MIB if round.short else 64 * MIB)
+    words = anna.address, share(anna, shown / "music").port, "music"
     for _ in range(round.random.randint(1, 4)):
         p = bert.spawn("lanyard", "download", "--json", *words)
         change_while(source, round, p, round.random.choice([0.3, 1, 3]))
@@ -126,7 +128,7 @@ def source_changes(round):
         round.count("files of one version", source.check(bert / "music"))
         shutil.rmtree(bert / "music")
     download(bert, *words, timeout=120).ok()
-    same_tree(anna / "music", bert / "music")
+    same_tree(inside / "music", bert / "music")
 
 
 @fault("source-one-percent")

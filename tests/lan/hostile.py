@@ -70,21 +70,21 @@ def fill(folder, make, n):
         settle(path, make)
 
 
-def entries(root):
-    """path as bytes -> what is to be the same after a download"""
+def entries(root, mask=0o7777):
+    """path as bytes -> what is to be the same after a download; mask: of modes"""
     found = {}
     for path, folders, files, fd in os.fwalk(os.fsencode(root)):
         for name in folders + files:
             at = os.path.join(path, name)[len(os.fsencode(root)) + 1:]
-            found[at] = entry(name, fd)
+            found[at] = entry(name, fd, mask)
     return found
 
 
-def entry(name, fd):
+def entry(name, fd, mask):
     st = os.stat(name, dir_fd=fd, follow_symlinks=False)
     if stat.S_ISLNK(st.st_mode):
         return "link", os.readlink(name, dir_fd=fd)
-    mode = oct(st.st_mode & 0o777 & ~UMASK)
+    mode = oct(stat.S_IMODE(st.st_mode) & mask)
     if stat.S_ISDIR(st.st_mode):
         return "folder", mode, st.st_mtime_ns
     with open(os.open(name, os.O_RDONLY, dir_fd=fd), "rb") as f:
@@ -92,8 +92,8 @@ def entry(name, fd):
 
 
 def same_entries(a, b, without=()):
-    """`without`: paths of a that are to be missing in b."""
-    a, b = entries(a), entries(b)
+    """a was downloaded to b. `without`: paths of a that are to be missing in b."""
+    a, b = entries(a, 0o777 & ~UMASK), entries(b)
     for path in without:
         del a[path]
     assert a.keys() == b.keys(), f"only in one: {sorted(a.keys() ^ b.keys())[:5]}"

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <time.h>
 
 /* --- what changed --------------------------------------------------------------------------- */
@@ -27,6 +28,15 @@ static void change_content(void) { /* same size, and the old mtime put back: cti
     scratch_file(&s, "share/dir/f", "other");
     int64_t mtime = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
     assert_int_equal(fs_set_mtime(s.fd, "share/dir/f", mtime), 0);
+}
+
+static void change_mapped(void) { /* the first write to a page that is clean shows */
+    int fd = openat(s.fd, "share/dir/f", O_RDWR | O_CLOEXEC);
+    char *at = mmap(NULL, 5, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_true(at != MAP_FAILED);
+    at[0] = 'X';
+    munmap(at, 5);
+    close(fd);
 }
 
 static void change_replace(void) {
@@ -72,6 +82,7 @@ static const struct change {
     {"grow", change_grow, WIRE_CHANGED, WIRE_CHANGED},
     {"shrink", change_shrink, WIRE_CHANGED, WIRE_CHANGED},
     {"content", change_content, WIRE_CHANGED, WIRE_CHANGED},
+    {"mapped", change_mapped, WIRE_CHANGED, WIRE_CHANGED},
     {"replace", change_replace, WIRE_CHANGED, WIRE_CHANGED},
     {"to link", change_to_link, WIRE_CHANGED, WIRE_CHANGED},
     {"to fifo", change_to_fifo, WIRE_CHANGED, WIRE_CHANGED},
