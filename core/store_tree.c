@@ -183,8 +183,10 @@ int worker_file(struct store *s, struct worker *w) {
     if (dir < 0)
         return dir;
     int fd = w->old ? fs_open_file(dir, w->name) : fs_open_write(dir, w->name);
-    if (fd == -EACCES && !w->old && !fs_chmod(dir, w->name, 0600)) /* as in thaw() */
+    if (fd == -EACCES && !w->old && !fs_chmod(dir, w->name, 0600)) { /* as in thaw() */
+        (void)bits_remove(&s->settled, w->cur.index);
         fd = fs_open_write(dir, w->name);
+    }
     if (fd < 0 || manifest_chunks(&w->cur.entry) < 2)
         return fd;
     if (w->file >= 0)
