@@ -275,6 +275,10 @@ int worker_make_file(struct store *s, struct worker *w); /* with its whole size,
 
 int store_put_zeros(int fd, uint64_t offset, uint32_t len);
 
+/* The kernel begins to bring the file to disk; left alone, it waits up to 30 s. A hint: nothing is
+ * waited for, errors show at commit. */
+void store_begin_sync(int fd);
+
 /* --- store_commit.c --- */
 
 int store_sync_dest(const struct store *s);               /* the folder around DEST/NAME */

@@ -253,6 +253,11 @@ static void new_header(struct store *s, struct journal_header *h, const uint8_t 
  * name is on disk too, before that of `data`, without which nobody would know `data` as ours. (The
  * log of btrfs may have the name of journal.new, and not that of the `journal` made before it.) */
 static int first_journal(struct store *s, const struct journal_header *h) {
+    int manifest = fs_open_file(s->staging, "manifest.new");
+    if (manifest < 0)
+        return manifest;
+    store_begin_sync(manifest);
+    close(manifest);
     int rc = journal_write_header(s->journal, h);
     if (!rc && fsync(s->journal) < 0)
         rc = -errno;

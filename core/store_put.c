@@ -123,6 +123,8 @@ int store_put_zeros(int fd, uint64_t offset, uint32_t len) {
     return rc;
 }
 
+void store_begin_sync(int fd) { sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); }
+
 static int put_large(struct store *s, struct worker *w, const struct wire_record *r,
                      const uint8_t *data) {
     uint64_t offset = (r->chunk - w->cur.first_chunk) << WIRE_CHUNK_SHIFT;
@@ -136,7 +138,8 @@ static int put_large(struct store *s, struct worker *w, const struct wire_record
     int rc = data ? fs_pwrite_all(fd, data, r->len, offset) : store_put_zeros(fd, offset, r->len);
     w->unsynced += data ? r->len : 0;
     if (!rc && w->unsynced >= SYNC_EVERY) {
-        sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a hint: errors show at commit */
+        store_begin_sync(fd);
+        store_begin_sync(s->journal); /* what the power leaves of the data is worth its slots */
         w->unsynced = 0;
     }
     return rc;
