@@ -110,8 +110,7 @@ def change_while(source, round, p, most_s):
 
 @fault("source-changes", short=2)
 def source_changes(round):
-    """A folder, on a disk or in memory, changes in every way while it is fetched, by runs that end or
-    are killed"""
+    """A folder on a disk or in memory changes in every way while runs fetch it, or are killed"""
     anna, bert = round.hosts(limit="200mbit")
     shown, inside = anna.disk(500) if round.random.random() < 0.5 else (anna.files, anna.files)
     source = Changing(inside / "music", round.random, 16 * MIB if round.short else 64 * MIB)
