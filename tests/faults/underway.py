@@ -145,7 +145,7 @@ class Underway:
     def result(self):
         """Who finds no server at the very beginning is told so, and asks again."""
         found = self.client.result(seconds(120))
-        if found.code != 3 or "connection refused" not in found.err:
+        if found.code != 3 or "no answer" not in found.err:
             return found
         self.start()
         return self.client.result(seconds(120))
