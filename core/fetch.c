@@ -102,22 +102,6 @@ static uint64_t reused_bytes(struct fetch *f) {
     return bytes;
 }
 
-static void say_kept(struct fetch *f) {
-    char name[NAME_MAX_LEN + 1], shown[4 * NAME_MAX_LEN + 1], text[sizeof shown + 512];
-    const char *first;
-    uint32_t n = f->store ? store_kept(f->store, &first) : 0;
-
-    if (!n)
-        return;
-    name_show(first, strlen(first), shown, sizeof shown);
-    snprintf(text, sizeof text, "%.400s%s %s not of this download and lay in its folder: now in ",
-             shown, n > 1 ? " and others" : "", n > 1 ? "are" : "is");
-    store_staging_name(f->name, name);
-    name_show(name, strlen(name), shown, sizeof shown);
-    snprintf(text + strlen(text), sizeof text - strlen(text), "%s/kept", shown);
-    fetch_say(f, (struct fetch_event){.kind = FETCH_WARNING, .text = text});
-}
-
 static void report(struct fetch *f) {
     struct fetch_result r = {.why = f->why,
                              .text = f->text,
@@ -132,7 +116,7 @@ static void report(struct fetch *f) {
     for (unsigned i = 0; i < f->n_sources; i++)
         r.sources += f->sources[i].gave;
     catalog_cursor_clear(&f->cursor);
-    say_kept(f);
+    fetch_warn_kept(f);
     store_close(f->store);
     f->handler->on_done(f->owner, &r);
 }
@@ -177,21 +161,7 @@ void fetch_stop(struct fetch *f) {
     fetch_end(f, ERR_STOPPED, "stopped; run the same command again to go on");
 }
 
-/* ---- telling ---- */
-
-void fetch_say(struct fetch *f, struct fetch_event e) {
-    if (f->store && store_catalog(f->store)) {
-        e.bytes = catalog_totals(store_catalog(f->store))->bytes;
-        e.entries = catalog_totals(store_catalog(f->store))->entries;
-    }
-    e.peer = e.peer ? e.peer : "";
-    e.text = e.text ? e.text : "";
-    e.done = f->have_bytes;
-    e.fetched = f->fetched;
-    for (unsigned i = 0; i < f->n_sources; i++)
-        e.sources += f->sources[i].conn != NULL;
-    f->handler->on_event(f->owner, &e);
-}
+/* ---- the tick ---- */
 
 static void on_tick(uv_timer_t *timer) {
     struct fetch *f = (struct fetch *)timer;
@@ -219,50 +189,21 @@ static void run_commit(struct fetch_job *job) {
     f->unchanged = store_is_unchanged(f->store);
 }
 
-static void say_skipped(void *arg, const char *path, int why) {
-    struct fetch *f = arg;
-    char shown[4 * PATH_MAX_LEN + 1], text[sizeof f->shown + sizeof shown + 512];
-
-    name_show(path, strlen(path), shown, sizeof shown);
-    snprintf(text, sizeof text, "%s%s%s was left out: %s", f->shown, shown[0] ? "/" : "", shown,
-             why == -EEXIST ? "on this file system its name is the same as another one's"
-                            : err_text(why));
-    fetch_say(f, (struct fetch_event){.kind = FETCH_WARNING, .text = text});
-}
-
-/* What the source could not even list. */
-static void say_left_out(struct fetch *f) {
-    char text[sizeof f->shown + sizeof f->left_out_shown + 512], more[64] = "";
-
-    if (f->left_out > 1)
-        snprintf(more, sizeof more, " and %u more", f->left_out - 1);
-    snprintf(text, sizeof text,
-             "%s/%s%s: left out, %s could not list it (unreadable, moved meanwhile, or too deep or "
-             "long a path)",
-             f->shown, f->left_out_shown, more, source_peer(f->current));
-    fetch_say(f, (struct fetch_event){.kind = FETCH_WARNING, .text = text});
-}
-
 static void commit_done(struct fetch_job *job) {
     struct fetch *f = job->f;
     int err = job->err;
 
     free(job);
     if (err == 0) {
-        int why = store_skipped(f->store, say_skipped, f) || f->left_out ? 1 : 0;
+        int why = fetch_warn_left_out(f);
 
-        if (f->left_out)
-            say_left_out(f);
         f->committed = true;
         fetch_end(f, why, "%s", "");
         f->why = why; /* also if a stop came while the commit was on its way */
-    } else if (err == ERR_NO_SPACE && store_missing(f->store)) {
+    } else if (err == ERR_NO_SPACE) {
         fetch_end_no_space(f, store_missing(f->store));
     } else if (err == ERR_EXISTS) {
-        fetch_end(f, err,
-                  "%s/%s has appeared meanwhile and is not touched. Everything is kept in "
-                  "%s.lanyard-part: move the other one away and run the same command again",
-                  f->shown_dir, f->shown, f->shown);
+        fetch_end_overtaken(f);
     } else if (err != ERR_STOPPED) {
         fetch_end_with_disk_error(f, err);
     }

@@ -7,7 +7,9 @@
  *     fetch_open.c    from OPEN over the manifest to a plan
  *     fetch_run.c     the phase RUN: ask, receive, write
  *     fetch_pace.c    does it come nearer its end; who is too slow
+ *     fetch_tell.c    what the user is told: events, warnings, ends that are the disk's
  *     fetch_check.c   what is on disk already: re-read it, or compare it with the source's digests
+ *     fetch_look.c    the last look: files that were modified just before they were listed
  *
  * Each job is one fetch_job on the worker pool; f->n_jobs counts them. Phases that change what the
  * store is about start only when no job runs.
@@ -149,7 +151,6 @@ void kept_clear(struct kept *k, struct pool *pool);
 void fetch_end(struct fetch *f, int why, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-void fetch_say(struct fetch *f, struct fetch_event e);
 void fetch_free_if_down(struct fetch *f);
 
 void fetch_run_done(struct fetch *f); /* nothing is left to ask, write, check or compare */
@@ -188,15 +189,29 @@ int fetch_on_data(struct source *s, const struct msg *m);
 
 uint32_t fetch_chunk_len(struct fetch *f, uint64_t chunk); /* loop thread */
 void fetch_now_here(struct fetch *f, uint64_t chunk);      /* on disk and believed */
-void fetch_end_with_disk_error(struct fetch *f, int err);
-void fetch_end_no_space(struct fetch *f, uint64_t missing);
+
+/* ---- fetch_tell.c ---- */
+
+void fetch_say(struct fetch *f, struct fetch_event e); /* the totals are added */
+bool fetch_warn_left_out(struct fetch *f); /* after the commit: each entry; false: there is none */
+void fetch_warn_kept(struct fetch *f);     /* what was in staging and is not of the download */
+
+/* fetch_end with a sentence for what happened at the disk here. */
 void fetch_end_target(struct fetch *f, int err); /* DEST/NAME exists, and is in the way */
+void fetch_end_overtaken(struct fetch *f);       /* the same, since the commit began */
+void fetch_end_no_space(struct fetch *f, uint64_t missing); /* bytes; 0: not known */
+void fetch_end_with_disk_error(struct fetch *f, int err);
+void fetch_end_without_store(struct fetch *f, int err); /* it could not be opened or prepared */
+void fetch_end_held(struct fetch *f, const struct holder *h);
 
 /* ---- fetch_check.c ---- */
 
 int fetch_start_checks(struct fetch *f);
 int fetch_ask_digests(struct source *s);
 int fetch_on_digest(struct source *s, const struct msg *m);
+
+/* ---- fetch_look.c ---- */
+
 /* Compares files that were modified just before the walk once more; then fetch_run_done again. */
 void fetch_look_again(struct fetch *f);
 

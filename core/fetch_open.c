@@ -109,60 +109,6 @@ static void run_page(struct fetch_job *job) {
     }
 }
 
-/* The staging folder is none that we may touch. */
-static bool end_for_staging(struct fetch *f, int err) {
-    char name[NAME_MAX_LEN + 1], shown[4 * NAME_MAX_LEN + 1];
-    const char *why;
-
-    store_staging_name(f->name, name);
-    name_show(name, strlen(name), shown, sizeof shown);
-    switch (err) {
-    case ERR_FOREIGN:
-        why =
-            "is in the way: it is not a download on its way, or has lost its journal. Move it away "
-            "or remove it, then run the same command again";
-        break;
-    case ERR_OTHER_VERSION:
-        why =
-            "was begun by another version of lanyard. Finish it with that one, or remove it, then "
-            "run the same command again";
-        break;
-    case ERR_OWNER:
-        why = "belongs to another user. Choose another folder with -o";
-        break;
-    case ERR_MOUNT:
-        why = "is a mount of its own: what is downloaded there cannot be moved out of it. Unmount "
-              "it, or choose another folder with -o";
-        break;
-    default:
-        return false;
-    }
-    fetch_end(f, err, "%s/%s %s. It is not touched", f->shown_dir, shown, why);
-    return true;
-}
-
-static void end_for_holder(struct fetch *f, const struct holder *h) {
-    static const char advice[] = "Wait until it ends, or choose another folder with -o";
-
-    if (h->pid)
-        fetch_end(f, ERR_HELD, "%s/%s: process %d (%s) is downloading it right now. %s",
-                  f->shown_dir, f->shown, (int)h->pid, h->command[0] ? h->command : "?", advice);
-    else
-        fetch_end(f, ERR_HELD, "%s/%s: another lanyard is downloading it right now. %s",
-                  f->shown_dir, f->shown, advice);
-}
-
-static void end_without_store(struct fetch *f, int err) {
-    if (end_for_staging(f, err))
-        return;
-    if (err == ERR_EXISTS || err == ERR_KIND)
-        fetch_end_target(f, err);
-    else if (err == ERR_NO_SPACE || err == -ENOSPC || f->store)
-        fetch_end_with_disk_error(f, err);
-    else
-        fetch_end(f, err, "cannot write %s in %s: %s", f->shown, f->shown_dir, err_text(err));
-}
-
 /* One page at a time: it is stored before the next one is asked for. 60 MB (10^6 files) take less
  * than half a second this way. */
 static int ask_page(struct fetch *f) {
@@ -202,14 +148,14 @@ static void page_done(struct fetch_job *job) {
         f->committed = true; /* by an earlier run, which ended before it could say so */
         fetch_end(f, 0, "%s", "");
     } else if (job->err == ERR_HELD && p->step == PAGE_STORE) {
-        end_for_holder(f, &p->holder);
+        fetch_end_held(f, &p->holder);
     } else if (job->err < 0 && p->step == PAGE_STORE) {
-        end_without_store(f, job->err);
+        fetch_end_without_store(f, job->err);
     } else if (err_code(job->err)) { /* a manifest that breaks the rules */
         if (f->phase == FETCH_LISTING && f->current == p->source && p->source->conn)
             conn_close(p->source->conn, job->err);
     } else if (job->err < 0) {
-        end_without_store(f, job->err);
+        fetch_end_without_store(f, job->err);
     } else if (p->step == PAGE_STORE && f->phase == FETCH_LISTING) {
         fetch_relist(f);
     } else {
@@ -337,15 +283,13 @@ static void prepare_done(struct fetch_job *job) {
     f->have_bytes = p->have_bytes;
     if (f->phase == FETCH_ENDING)
         ;
-    else if (job->err == ERR_NO_SPACE && p->missing == 0)
-        fetch_end_with_disk_error(f, job->err);
     else if (job->err == ERR_NO_SPACE)
         fetch_end_no_space(f, p->missing);
     else if (job->err == -EINVAL || job->err == WIRE_ERR(WIRE_PROTOCOL))
         fetch_end(f, WIRE_ERR(WIRE_PROTOCOL), "%s sent a list of files that breaks the rules",
                   source_peer(f->current));
     else if (job->err < 0)
-        end_without_store(f, job->err);
+        fetch_end_without_store(f, job->err);
     else if (!f->relist) /* else a reconnect has found another selection meanwhile */
         start_running(f, p);
     plan_clear(&p->plan);

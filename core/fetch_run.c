@@ -7,7 +7,6 @@
 #include "proto/name.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,65 +19,6 @@ uint32_t fetch_chunk_len(struct fetch *f, uint64_t chunk) {
 void fetch_now_here(struct fetch *f, uint64_t chunk) {
     plan_set(&f->plan, chunk, PLAN_HAVE);
     f->have_bytes += fetch_chunk_len(f, chunk);
-}
-
-void fetch_end_no_space(struct fetch *f, uint64_t missing) {
-    fetch_end(f, ERR_NO_SPACE,
-              "not enough free space in %s for %s: %llu bytes are missing. Make room and run the "
-              "same command again",
-              f->shown_dir, f->shown, (unsigned long long)missing);
-}
-
-void fetch_end_target(struct fetch *f, int err) {
-    char path[PATH_MAX_LEN + 1] = "", shown[1024];
-    const char *why = f->store ? store_difference(f->store, path) : NULL;
-
-    name_show(path, strlen(path), shown, sizeof shown);
-    if (err == ERR_KIND)
-        fetch_end(f, err,
-                  "%s/%s is of another kind than the one at %s, and is not touched. Move it away, "
-                  "or choose another folder with -o",
-                  f->shown_dir, f->shown, source_peer(f->current));
-    else
-        fetch_end(f, err,
-                  "%s/%s exists already, is not the one at %s, and is not touched: %s%s%s %s. "
-                  "--update would bring it up to date; or choose another folder with -o",
-                  f->shown_dir, f->shown, source_peer(f->current), f->shown, path[0] ? "/" : "",
-                  shown, why ? why : "exists");
-}
-
-/* How much is to come nobody knows before the list is here. */
-static void end_without_space(struct fetch *f) {
-    const struct catalog *c = f->store ? store_catalog(f->store) : NULL;
-    uint64_t left = c ? catalog_totals(c)->bytes - f->have_bytes : 0;
-    char still[64] = "";
-
-    if (left > 0)
-        snprintf(still, sizeof still, ": %llu bytes are still to come", (unsigned long long)left);
-    fetch_end(f, ERR_NO_SPACE,
-              "the disk of %s is full, or takes no more files%s. Make room and run the same "
-              "command again: it goes on where it stopped",
-              f->shown_dir, still);
-}
-
-void fetch_end_with_disk_error(struct fetch *f, int err) {
-    char path[PATH_MAX_LEN + 1] = "", shown[1024];
-
-    if (err == ERR_NO_SPACE || err == -ENOSPC) {
-        end_without_space(f);
-        return;
-    }
-    if (err == ERR_EXISTS) {
-        fetch_end_target(f, err);
-        return;
-    }
-    if (f->store && store_catalog(f->store))
-        store_failed_path(f->store, path);
-    name_show(path, strlen(path), shown, sizeof shown);
-    fetch_end(f, err,
-              "%s: %s%s%s could not be brought to disk: %s. What has arrived is kept: run the same "
-              "command again to go on",
-              f->shown_dir, f->shown, shown[0] ? "/" : "", shown, err_text(err));
 }
 
 /* ---- DATA: check and write ---- */
