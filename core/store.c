@@ -103,6 +103,7 @@ static int begin_anew(struct store *s) {
         rc = -errno;
     memset(&s->header, 0, sizeof s->header);
     s->believed = true; /* nothing is there that could be wrong */
+    s->written = 0;
     s->resumed = false;
     s->empty = !rc;
     return rc;
@@ -125,6 +126,10 @@ static int load_current(struct store *s) {
 
 static int load_journal(struct store *s) {
     struct here here;
+    struct stat st;
+    if (fstat(s->journal, &st) < 0)
+        return -errno;
+    s->written = st.st_mtim.tv_sec;
     int rc = load_current(s);
     if (rc)
         return rc;

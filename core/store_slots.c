@@ -4,8 +4,9 @@
  *
  * A slot is written after its chunk, and cleared before its chunk is written again: so a slot is
  * right as long as the page cache is the one that both went through. If it is another one (a boot,
- * a mount, a copy, an error of the disk in between), every chunk is read again before it counts, and until
- * the last one was, the journal goes on saying where it was written.
+ * a mount, a copy, an error of the disk in between), or if a file was touched after we wrote our
+ * last slot, every chunk is read again before it counts, and until the last one was, the journal
+ * goes on saying where it was written.
  */
 #include "core/store_internal.h"
 
@@ -19,7 +20,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BLOCK = 4096 };
+enum {
+    BLOCK = 4096,
+    TOUCHED = 1,
+    SLOT_LATE_S = 2, /* a chunk may be on disk so long before its slot is */
+};
 
 bool slot_is_absent(const uint8_t digest[static WIRE_DIGEST_LEN]) {
     static const uint8_t absent[WIRE_DIGEST_LEN];
@@ -138,8 +143,17 @@ struct load {
     struct slots slots;
     struct plan *plan;
     bool looked;    /* at the file of the entry at hand */
+    bool touched;   /* by somebody else, since an earlier run */
     uint64_t found; /* its size; 0 if there is no such file, or none that can be written to */
 };
+
+/* Any change, also a rename, moves the ctime on, and nobody can set it back. A file that has its
+ * mode and mtime already got them from us, after its last slot. */
+static bool is_touched(const struct load *l, const struct stat *st) {
+    const struct store *s = l->s;
+    return s->believed && s->written && st->st_ctim.tv_sec > s->written + SLOT_LATE_S &&
+           !worker_is_settled(s, l->w, st);
+}
 
 static int look_at_file(struct load *l) {
     struct stat st;
@@ -147,7 +161,9 @@ static int look_at_file(struct load *l) {
     if (l->looked)
         return 0;
     l->looked = true;
-    l->found = !rc && S_ISREG(st.st_mode) && !store_is_shared(&st) ? (uint64_t)st.st_size : 0;
+    bool usable = !rc && S_ISREG(st.st_mode) && !store_is_shared(&st);
+    l->found = usable ? (uint64_t)st.st_size : 0;
+    l->touched |= usable && is_touched(l, &st);
     return rc == -ENOENT || rc == -ENOTDIR || rc == -ELOOP ? 0 : rc;
 }
 
@@ -226,10 +242,23 @@ static int load_all(struct load *l) {
         rc = catalog_at(&l->w->cur, i);
         if (!rc)
             rc = load_entry(l);
+        if (!rc && l->touched)
+            return TOUCHED;
         if (!rc && store_stopped(l->s))
             rc = ERR_STOPPED;
     }
     return rc;
+}
+
+/* The journal says so before anything is written that would look as if we had touched the files:
+ * a run that ends before all are read again leaves that to the next one. */
+static int doubt_all(struct load *l) {
+    struct store *s = l->s;
+    s->believed = l->touched = false;
+    s->need = 0;
+    memset(&s->header.here, 0, sizeof s->header.here);
+    int rc = journal_write_header(s->journal, &s->header);
+    return rc ? rc : bits_init(&s->unchecked, s->chunks);
 }
 
 int store_load(struct store *s, struct plan *plan) {
@@ -249,6 +278,11 @@ int store_load(struct store *s, struct plan *plan) {
         rc = worker_get_old(s, &l.old);
     if (!rc)
         rc = load_all(&l);
+    if (rc == TOUCHED) {
+        rc = doubt_all(&l);
+        rc = rc ? rc : load_all(&l);
+    }
+    s->written = 0; /* from here on it is us who touch the files */
     if (!rc && s->task == STORE_COMPARES)
         rc = store_same_rest(s);
     if (!rc && !s->believed && s->n_unchecked == 0)

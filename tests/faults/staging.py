@@ -2,12 +2,14 @@
 """staging -- what somebody does to the staging folder between two runs
 
 The same command then ends with the source's tree, or refuses in a sentence and touches nothing;
-things that are not of the download are never lost, and never in the result. What changes bytes of
-staged files comes with another boot: within one boot what was written is believed.
+things that are not of the download are never lost, and never in the result. Some time has passed
+since the last run, or the machine was booted: of what is done to bytes within two seconds after a
+run, nobody can tell whether it was us.
 """
 import os
 import shutil
 import stat
+import time
 
 from fault import fault
 from power import another_boot
@@ -62,7 +64,6 @@ class Tampering:
 
     def flipped_data(self):
         self.flip(self.file())
-        another_boot(self.host)
 
     def cut_journal(self):
         self.cut(self.part / "journal")
@@ -85,7 +86,6 @@ class Tampering:
             a.rename(between)
             b.rename(a)
             between.rename(b)
-            another_boot(self.host)
 
     def added(self):
         folder = self.file().parent
@@ -125,6 +125,13 @@ class Tampering:
         if "journal" in thing.__name__ or "manifest" in thing.__name__:
             self.ours = False  # then nobody knows what is of the download
         thing()
+
+    def time_passes(self):
+        if self.random.random() < 0.3:
+            another_boot(self.host)
+        elif (self.part / "journal").exists():
+            then = time.time_ns() - 10**10
+            os.utime(self.part / "journal", ns=(then, then))
 
     # What must hold
 
@@ -172,5 +179,6 @@ def tampered_staging(round):
             break
         tampering.something()
         round.count("tamperings")
+    tampering.time_passes()
     go_on(round, bert, words, tampering)
     round.same_tree(tree, bert / "tree")

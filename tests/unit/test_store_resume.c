@@ -277,6 +277,34 @@ static void copied_folder(void **arg) {
     finish();
 }
 
+/* Time passes between the last slot of a run and whatever is done to staging now. */
+static void later(void) {
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = time(NULL) - 10}};
+    assert_int_equal(utimensat(dest.fd, STAGING "journal", times, 0), 0);
+}
+
+/* Somebody writes into a staged file, or gives it another one's name: nothing is believed, by the
+ * run after the next one neither, until all was read again. */
+static void touched_file(void **arg) {
+    bool ok[2];
+    first_run();
+    later();
+    spoil(STAGING "data/big", (off_t)MIB);
+    start();
+    expect_plan("-c-cc-");
+    stop();
+    start();
+    expect_plan("-c-cc-");
+    assert_int_equal(store_check(store, 1, 1, ok), 0);
+    assert_false(ok[0]);
+    assert_int_equal(store_check(store, 3, 2, ok), 0);
+    assert_true(ok[0] && ok[1]);
+    stop();
+    start();
+    expect_plan("---hh-");
+    finish();
+}
+
 static void unknown_boot(void **arg) {
     here_set_boot_id("/nonexistent");
     first_run();
@@ -481,6 +509,7 @@ int main(void) {
         TEST(arrives_before_checked),
         TEST(written_instead_of_checked),
         TEST(copied_folder),
+        TEST(touched_file),
         TEST(unknown_boot),
         TEST(disk_had_an_error),
         TEST(error_while_checking),
