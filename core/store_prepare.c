@@ -127,7 +127,9 @@ static int cut(struct store *s, struct worker *w) {
     if (rc <= 0)
         return rc == -EEXIST ? 0 : rc;
     int fd = worker_file(s, w);
-    return fd < 0 ? fd : close_file(fd, set_size(w, fd));
+    rc = fd < 0 ? fd : set_size(w, fd);
+    worker_done(w, fd);
+    return rc;
 }
 
 /* An update makes what it needs when it needs it: most files differ in nothing. */

@@ -418,6 +418,19 @@ static void staging_of_the_other_kind(void **arg) {
     expect_whole();
 }
 
+/* A large file in staging gets another size before chunks are written to it. */
+static void staging_of_another_size(void **arg) {
+    struct store *s;
+    struct plan plan;
+    shell("truncate -s 0 d/big d/e/tail; touch -d @5 d/big d/e/tail");
+    assert_int_equal(begin_update(&s, &dest, "d", &src, &plan), 0);
+    assert_int_equal(source_give(s, &src, 0, 2), 0);
+    plan_clear(&plan);
+    store_close(s);
+    shell("truncate -s 1500000 d.lanyard-part/data/big");
+    brought_up_to_date(5);
+}
+
 static void without_a_target(void **arg) {
     shell("rm -r d");
     brought_up_to_date(7);
@@ -494,6 +507,7 @@ int main(void) {
         TEST(a_crash_at_every_step),
         TEST(crash_in_clean_up),
         TEST(staging_of_the_other_kind),
+        TEST(staging_of_another_size),
         TEST(without_a_target),
         TEST(one_file),
         TEST(without_privileges),
