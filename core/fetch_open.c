@@ -144,10 +144,7 @@ static void page_done(struct fetch_job *job) {
         store_set_stop(f->store, &f->stop);
     }
     kept_clear(&p->kept, f->env->pool);
-    if (p->step == PAGE_STORE && job->err == STORE_FINISHED) {
-        f->committed = true; /* by an earlier run, which ended before it could say so */
-        fetch_end(f, 0, "%s", "");
-    } else if (job->err == ERR_HELD && p->step == PAGE_STORE) {
+    if (job->err == ERR_HELD && p->step == PAGE_STORE) {
         fetch_end_held(f, &p->holder);
     } else if (job->err < 0 && p->step == PAGE_STORE) {
         fetch_end_without_store(f, job->err);

@@ -158,7 +158,7 @@ static int clean_up(struct store *s, int journal) {
     }
     if (!rc || rc == ERR_FORMAT)
         rc = store_remove_staging(s);
-    return rc ? rc : committed ? STORE_FINISHED : ERR_EXISTS;
+    return rc ? rc : ERR_EXISTS;
 }
 
 /* Without `data` nothing has arrived yet, or it has become DEST/NAME: nothing is kept. */

@@ -38,11 +38,9 @@ struct store_target {
     bool unsafe_links; /* for store_open_same: those should be there, too */
 };
 
-enum { STORE_FINISHED = 1 };
-
-/* 0: *s is open. STORE_FINISHED: an earlier run ended between the rename of its commit and the
- * clean-up; DEST/NAME is complete, staging is removed now, *s is NULL. ERR_EXISTS: DEST/NAME
- * exists. Of the staging folder, which is not touched then: ERR_HELD: another process has it, see
+/* 0: *s is open. ERR_EXISTS: DEST/NAME exists; if an earlier run ended between the rename of its
+ * commit and the clean-up, staging is removed now, and who asks store_open_same knows whether
+ * nobody has changed DEST/NAME since. Of the staging folder, which is not touched then: ERR_HELD: another process has it, see
  * store_holder; ERR_FOREIGN: it is no folder, or holds something without a journal of ours;
  * ERR_OTHER_VERSION: another version of this program began it; ERR_OWNER: another user did;
  * ERR_MOUNT: it is a mount of its own. Other errors of the folder. A staging folder whose journal

@@ -224,7 +224,7 @@ static void each_call_fails(bool resumed) {
         else
             assert_int_equal(rc, fault);
         rc = run();
-        if (rc != 0 && rc != STORE_FINISHED && rc != ERR_EXISTS)
+        if (rc != 0 && rc != ERR_EXISTS)
             fail_msg("after %s (call %u) had failed: %d", failed, nth, rc);
         expect_whole();
         if (rc != ERR_EXISTS)
@@ -401,7 +401,7 @@ static void disk_gets_full(void **arg) {
 
 static int run_and_clean(void *arg) {
     int rc = run();
-    if (rc == 0 || rc == STORE_FINISHED) {
+    if (rc == 0 || rc == ERR_EXISTS) {
         assert_true(scratch_has(&dest, "d/b/x"));
         rc = fs_remove_tree(dest.fd, "d");
     }

@@ -167,7 +167,7 @@ static void tell_top_after_crash(void) {
     source_make(&src, readable, 4);
     commit_and_die("renamed");
     expect_mode("d", 0700);
-    assert_int_equal(open_store(&store, &dest, "d"), STORE_FINISHED);
+    assert_int_equal(open_store(&store, &dest, "d"), ERR_EXISTS);
 }
 
 static void locked_top_after_crash(void **arg) {
@@ -182,7 +182,7 @@ static void tell_other_top(void) {
     commit_and_die("renamed");
     assert_int_equal(renameat(dest.fd, "d", dest.fd, "mine"), 0);
     assert_int_equal(mkdirat(dest.fd, "d", 0700), 0);
-    assert_int_equal(open_store(&store, &dest, "d"), STORE_FINISHED);
+    assert_int_equal(open_store(&store, &dest, "d"), ERR_EXISTS);
 }
 
 static void another_top(void **arg) {

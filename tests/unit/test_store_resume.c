@@ -463,7 +463,7 @@ static void crash_before_rename(void **arg) {
 static void crash_after_rename(void **arg) {
     commit_and_die("renamed");
     assert_int_equal(scratch_has(&dest, STAGING "journal"), 1);
-    assert_int_equal(open_store(&store, &dest, "d"), STORE_FINISHED);
+    assert_int_equal(open_store(&store, &dest, "d"), ERR_EXISTS);
     assert_null(store);
     expect_whole();
     assert_int_equal(open_store(&store, &dest, "d"), ERR_EXISTS);
@@ -471,14 +471,14 @@ static void crash_after_rename(void **arg) {
 
 static void crash_before_clean_up(void **arg) {
     commit_and_die("clean up");
-    assert_int_equal(open_store(&store, &dest, "d"), STORE_FINISHED);
+    assert_int_equal(open_store(&store, &dest, "d"), ERR_EXISTS);
     expect_whole();
 }
 
 static void crash_during_clean_up(void **arg) {
     commit_and_die("clean up");
     assert_int_equal(unlinkat(dest.fd, STAGING "manifest", 0), 0);
-    assert_int_equal(open_store(&store, &dest, "d"), STORE_FINISHED);
+    assert_int_equal(open_store(&store, &dest, "d"), ERR_EXISTS);
     expect_whole();
     scratch_dir(&dest, "d.lanyard-part"); /* the journal went, the folder did not */
     assert_int_equal(open_store(&store, &dest, "d"), ERR_EXISTS);
