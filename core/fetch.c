@@ -187,6 +187,8 @@ static void run_commit(struct fetch_job *job) {
 
     job->err = store_commit(f->store, &options);
     f->unchanged = store_is_unchanged(f->store);
+    if (!job->err && f->unchanged)
+        f->other_left = store_drop_left(f->store, f->dir);
 }
 
 static void commit_done(struct fetch_job *job) {
@@ -197,6 +199,8 @@ static void commit_done(struct fetch_job *job) {
     if (err == 0) {
         int why = fetch_warn_left_out(f);
 
+        if (f->other_left)
+            fetch_warn_other_left(f);
         f->committed = true;
         fetch_end(f, why, "%s", "");
         f->why = why; /* also if a stop came while the commit was on its way */

@@ -118,7 +118,7 @@ struct fetch {
 
     /* how it ended */
     int why;
-    bool tick_closed, committed, unchanged;
+    bool tick_closed, committed, unchanged, other_left;
     char text[4096];
     char path[4096 + 256];
 };
@@ -195,6 +195,7 @@ void fetch_now_here(struct fetch *f, uint64_t chunk);      /* on disk and believ
 void fetch_say(struct fetch *f, struct fetch_event e); /* the totals are added */
 bool fetch_warn_left_out(struct fetch *f); /* after the commit: each entry; false: there is none */
 void fetch_warn_kept(struct fetch *f);     /* what was in staging and is not of the download */
+void fetch_warn_other_left(struct fetch *f); /* staging of another one, beside the very target */
 
 /* fetch_end with a sentence for what happened at the disk here. */
 void fetch_end_target(struct fetch *f, int err); /* DEST/NAME exists, and is in the way */

@@ -94,6 +94,15 @@ void fetch_warn_kept(struct fetch *f) {
     warn(f, text);
 }
 
+void fetch_warn_other_left(struct fetch *f) {
+    char text[4 * NAME_MAX_LEN + 128];
+
+    snprintf(text, sizeof text,
+             "%s is left of another download of that name. Remove it if it is not needed",
+             show_staging(f).text);
+    warn(f, text);
+}
+
 /* ---- ends: the target ---- */
 
 void fetch_end_target(struct fetch *f, int err) {

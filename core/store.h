@@ -54,6 +54,10 @@ void store_close(struct store *s); /* takes NULL */
 /* The first difference, after that ERR_EXISTS: what is so with it. path: PATH_MAX_LEN + 1 bytes,
  * below NAME. NULL if there was none. */
 const char *store_difference(struct store *s, char *path);
+/* After store_commit of such a store: what an interrupted run has left beside DEST/NAME goes if it
+ * is of this very selection, but for what is not of the download. True: it is of another one, and
+ * stays. */
+bool store_drop_left(struct store *s, const char *dir);
 bool store_is_unchanged(const struct store *s); /* DEST/NAME was there, and is as it was */
 
 /* After ERR_HELD: by whom? As holder_find. */

@@ -5,7 +5,8 @@
  *     every entry: there, of this kind, size, target -> nothing else is there -> modes, mtimes -> bytes
  *
  * What differs shows mostly in names and sizes, long before any byte is read. A mode or a time is
- * told only if there is nothing worse.
+ * told only if there is nothing worse. A staging folder beside it that is of the same list is of no
+ * use any more.
  */
 #include "core/store_internal.h"
 
@@ -96,6 +97,32 @@ static int look_for_extras(struct store *s) {
 int store_same_rest(struct store *s) {
     int rc = s->old.folder < 0 ? 0 : look_for_extras(s);
     return rc || !s->difference ? rc : ERR_EXISTS;
+}
+
+/* --- what is left of an earlier run ---------------------------------------------------------- */
+
+/* Of the same list: each byte of it is in DEST/NAME, too. */
+static bool is_of_same_list(const struct store *left, const struct store *s) {
+    return !left->catalog || memcmp(left->header.manifest_id, s->header.manifest_id,
+                                    sizeof s->header.manifest_id) == 0;
+}
+
+bool store_drop_left(struct store *s, const char *dir) {
+    const struct store_target t = {.dir = dir, .name = s->name, .path = s->path, .update = true};
+    struct store *left;
+    struct stat st;
+    if (s->task != STORE_COMPARES || fs_stat(s->dest, s->staging_name, &st))
+        return false;
+    if (store_open(&left, &t)) /* not ours, or somebody is at work there */
+        return false;
+    bool same = is_of_same_list(left, s);
+    if (same && left->catalog && !store_tidy(left)) {
+        store_drop_workers(left);
+        store_retire(left);
+        (void)store_remove_staging(left);
+    }
+    store_close(left);
+    return !same;
 }
 
 /* --- bytes ---------------------------------------------------------------------------------- */

@@ -143,7 +143,7 @@ class Crash:
         """The same command once more."""
         over = self.target.exists()
         end = self.run()
-        # whole, and no trace of the run is left: nobody can look into "dark" to see that
+        # whole, but nobody can look into "dark" to see that
         dark = over and "dark/chunks cannot be read here" in end.err
         assert end.code == 0 or dark, (*context, end.out, end.err)
         assert end.code != 0 or end.last()["event"] == "done", (*context, end.out)
