@@ -97,8 +97,7 @@ static void run_page(struct fetch_job *job) {
         job->err = store_open(&p->store, &target);
         if (job->err == ERR_HELD)
             (void)store_holder(&target, &p->holder);
-        if (job->err == ERR_EXISTS ||
-            job->err == STORE_FINISHED) /* it could not say how it ended */
+        if (job->err == ERR_EXISTS)
             job->err = store_open_same(&p->store, &target);
         break;
     case PAGE_BEGIN:
