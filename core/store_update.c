@@ -46,8 +46,10 @@ static int do_entry(struct update *u, int (*act)(struct update *u)) {
         rc = act(u);
     if (rc == -EEXIST)
         rc = ERR_TOUCHED;
-    if (rc == -EACCES || rc == -EPERM || rc == ERR_TOUCHED || rc == ERR_KIND ||
-        store_is_refused(rc))
+    if (rc == -EXDEV || rc == -EBUSY) /* staging is of another mount */
+        rc = ERR_MOUNT;
+    if (rc == -EACCES || rc == -EPERM || rc == -EROFS || rc == ERR_TOUCHED || rc == ERR_KIND ||
+        rc == ERR_MOUNT || store_is_refused(rc))
         return update_leave(u, rc);
     return rc;
 }
@@ -145,7 +147,7 @@ static int finish_folder(struct update *u, uint32_t index) {
     rc = worker_settle(u->s, u->to, &st);
     if (!rc)
         u->s->n_changes++;
-    return rc;
+    return rc == -EROFS ? update_leave(u, rc) : rc;
 }
 
 /* --- sync ----------------------------------------------------------------------------------- */

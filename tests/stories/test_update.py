@@ -151,6 +151,27 @@ def test_what_is_newer_here_stays(cable):
     assert (bert / "notes" / "theirs").read_text() == "edited by anna"
 
 
+def test_what_is_mounted_in_the_copy_stays_and_the_rest_is_brought_up_to_date(cable):
+    anna, bert = cable.hosts
+    for host, text in (anna, "new"), (bert, "old"):
+        for name in "a file", "disk/below", "read-only/below", "rest":
+            (host / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+            (host / "tree" / name).write_text(text)
+    age(bert / "tree")
+    bert.check("mount", "--bind", *[bert / "tree/disk"] * 2)
+    bert.check("mount", "--bind", *[bert / "tree/a file"] * 2)
+    bert.check("mount", "--bind", *[bert / "tree/read-only"] * 2)
+    bert.check("mount", "-o", "remount,bind,ro", bert / "tree/read-only")
+    a = share(anna, "tree")
+    for _ in range(2):
+        told = bert.run("lanyard", "download", anna.address, a.port, "tree", "--update").exits(7)
+        assert (bert / "tree/rest").read_text() == "new"
+        for name in "a file", "disk/below", "read-only/below":
+            assert f"{name} was left out: it is, or lies in, a mount" in told.err
+            assert (bert / "tree" / name).read_text() == "old"
+        nothing_left(bert, "tree")
+
+
 def test_an_update_that_is_killed_leaves_old_or_new_files(cable):
     anna, bert = cable.hosts
     tree = make_tree(anna / "tree", files=60)
