@@ -112,8 +112,8 @@ static bool is_double(const struct survey *r, const struct survey_peer *p) {
     return false;
 }
 
-/* Is it who it was before? `only` may have become the host of its name, which anybody can be: if the
- * name is a known peer's, it is that peer that is meant. */
+/* Is it who it was before? `only` may have become the host of its name, which anybody can be: if
+ * the name is a known peer's, it is that peer that is meant. */
 static void check_key(struct survey_peer *p, const struct trust *known,
                       const struct peer_spec *only) {
     p->trust = trust_check(known, p->name, p->key, p->known_key);

@@ -68,8 +68,8 @@ int conn_start_reading(struct conn *c);
 void conn_receive(struct conn *c); /* all that was fed to tls */
 void conn_on_wake(uv_idle_t *wake);
 
-/* Has the peer's system taken some of what we sent since this was asked last, with more still on its
- * way? Then its PONG may be late for no other reason than a slow line. */
+/* Has the peer's system taken some of what we sent since this was asked last, with more still on
+ * its way? Then its PONG may be late for no other reason than a slow line. */
 bool conn_is_taken(struct conn *c);
 
 /* conn_talk.c */

@@ -25,17 +25,16 @@
     X(ERR_NO_SPACE, -10112, "not enough free space")                                               \
     X(ERR_STOPPED, -10113, "stopped")                                                              \
     X(ERR_FORMAT, -10114, "a file of ours is malformed")                                           \
-    X(ERR_DEPTH, -10115, "too deep or too long a path")                                            \
     X(ERR_LINK, -10116, "the symlink leads out of what was downloaded")                            \
     X(ERR_STAGING, -10117, "names that end in .lanyard-part are for downloads on their way")       \
     X(ERR_FOREIGN, -10118, "no staging folder of ours, or one without its journal")                \
     X(ERR_OTHER_VERSION, -10119, "another version of lanyard has begun it")                        \
-    X(ERR_TAMPERED, -10126, "somebody changed it while it was on its way")                         \
     X(ERR_OWNER, -10120, "it belongs to another user")                                             \
     X(ERR_MOUNT, -10121, "it is, or lies in, a mount of its own")                                  \
     X(ERR_NEWER, -10122, "the one that is here is newer and stays")                                \
     X(ERR_KIND, -10123, "something of another kind has its name here and stays")                   \
-    X(ERR_TOUCHED, -10124, "the one that is here was changed meanwhile and stays")
+    X(ERR_TOUCHED, -10124, "the one that is here was changed meanwhile and stays")                 \
+    X(ERR_TAMPERED, -10125, "somebody changed it while it was on its way")
 
 enum err {
 #define X(name, number, sentence) name = number,

@@ -3,9 +3,9 @@
  * fetch_look -- the last look, before the commit: files that were modified so shortly before they
  * were listed that their times may not show the last change
  *
- * Metadata has the grain of a clock tick, on FAT of two seconds. Once the source's clock has gone on,
- * every later change shows: so the look begins then, and is the last one. The chunks of those files
- * become SUSPECT, that is all: fetch_check.c compares them.
+ * Metadata has the grain of a clock tick, on FAT of two seconds. Once the source's clock has gone
+ * on, every later change shows: so the look begins then, and is the last one. The chunks of those
+ * files become SUSPECT, that is all: fetch_check.c compares them.
  */
 #include "core/fetch_internal.h"
 

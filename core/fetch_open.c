@@ -93,7 +93,6 @@ static void run_page(struct fetch_job *job) {
 
     switch (p->step) {
     case PAGE_STORE:
-        memcpy(target.origin, f->origin, WIRE_KEY_LEN);
         job->err = store_open(&p->store, &target);
         if (job->err == ERR_HELD)
             (void)store_holder(&target, &p->holder);

@@ -26,8 +26,8 @@ static bool is_lacking(int err) {
     return err == EXDEV || err == ENOSYS || err == EOPNOTSUPP || err == EINVAL || err == EPERM;
 }
 
-/* copy_file_range(2) shares the blocks itself where that is possible (btrfs, XFS; NFS does it at the
- * server), and copies within the page cache elsewhere. */
+/* copy_file_range(2) shares the blocks itself where that is possible (btrfs, XFS; NFS does it at
+ * the server), and copies within the page cache elsewhere. */
 int fs_copy(int from, int to, uint64_t offset, size_t len) {
     off_t in = (off_t)offset, out = (off_t)offset;
     while (len > 0) {

@@ -10,9 +10,9 @@
  *
  * A slot is written after its chunk's data; no order is forced and nothing synced while running.
  * After a crash each slot is absent, right, or provably wrong. (A digest that is really all-zero
- * counts as absent: the chunk is fetched again.) Same boot, mount, device and folder: the page cache
- * is the one that was written through, slots can be believed. Blocking; slots of different chunks from any
- * thread.
+ * counts as absent: the chunk is fetched again.) Same boot, mount, device and folder: the page
+ * cache is the one that was written through, slots can be believed. Blocking; slots of different
+ * chunks from any thread.
  */
 #ifndef CORE_JOURNAL_H
 #define CORE_JOURNAL_H
@@ -50,8 +50,8 @@ int journal_write_header(int fd, const struct journal_header *h);
 enum { JOURNAL_NONE = 1 };
 int journal_read_header(int fd, struct journal_header *h);
 
-/* n slots from `first` on, 16 bytes of digest each; candidate i is slot chunks + i. Those beyond the
- * end of the file, and those whose sum is wrong, are read as absent. */
+/* n slots from `first` on, 16 bytes of digest each; candidate i is slot chunks + i. Those beyond
+ * the end of the file, and those whose sum is wrong, are read as absent. */
 int journal_put(int fd, uint64_t first, uint32_t n, const uint8_t *digests);
 int journal_get(int fd, uint64_t first, uint32_t n, uint8_t *digests);
 

@@ -10,14 +10,15 @@
 enum {
     CHECKS = 10,            /* in the time that a peer may stand still */
     PACE_BYTES = 16 * 1024, /* of rows: who sends less in that time stands still */
-    REQ = 1,                /* the question; INFO_GETs have the numbers after it */
+    REQ = 1,                /* the question */
+    INFO_REQ,               /* each INFO_GET: one at a time is out */
 };
 
 struct query {
     uv_timer_t timer; /* first: the handle is the query */
     uint64_t asked_ms, checked_ms, moved_ms;
     uint64_t answered, steps; /* conn_answered() and INFO at moved_ms */
-    uint16_t info_req;        /* INFO_GET that is out, 0: none */
+    bool info_asked;          /* an INFO_GET is out */
     struct query_request request;
     const struct conn_env *env;
     const struct query_handler *handler; /* NULL once on_done was called or query_stop came */
@@ -91,18 +92,17 @@ static bool is_late(const struct query *q, uint64_t now) {
 
 /* Does it work on the answer? */
 static void ask_steps(struct query *q) {
-    struct msg m = {.type = WIRE_INFO_GET, .req = (uint16_t)(REQ + 1)};
+    struct msg m = {.type = WIRE_INFO_GET, .req = INFO_REQ};
 
-    if (q->request.kind == QUERY_INFO || q->info_req)
+    if (q->request.kind == QUERY_INFO || q->info_asked)
         return;
-    if (conn_send(q->conn, &m) == 0)
-        q->info_req = m.req;
+    q->info_asked = conn_send(q->conn, &m) == 0;
 }
 
 static int on_steps(struct query *q, const struct msg *m) {
-    if (m->req != q->info_req || !q->info_req)
+    if (m->req != INFO_REQ || !q->info_asked)
         return WIRE_ERR(WIRE_PROTOCOL);
-    q->info_req = 0;
+    q->info_asked = false;
     if (m->info.steps != q->steps)
         moved(q);
     q->steps = m->info.steps;

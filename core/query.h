@@ -36,9 +36,10 @@ struct query_handler {
 };
 
 struct query;
-/* arg: path for LIST, pattern for FIND, name for NAME. timeout_ms: until the peer is there, and then
- * how long it may stand still; that is answer_ms if it is not 0. Who walks a disk for the answer does
- * not stand still, who sends a row now and then does. whole_ms: for all of the answer, 0: an hour. */
+/* arg: path for LIST, pattern for FIND, name for NAME. timeout_ms: until the peer is there, and
+ * then how long it may stand still; that is answer_ms if it is not 0. Who walks a disk for the
+ * answer does not stand still, who sends a row now and then does. whole_ms: for all of the answer,
+ * 0: an hour. */
 struct query_request {
     struct endpoint to;
     enum query_kind kind;

@@ -18,6 +18,8 @@
 
 void (*store_step_hook)(const char *name);
 
+const char *const store_files[] = {"data", "done", "manifest", "manifest.new", "journal.new", NULL};
+
 void store_close_fd(int *fd) {
     if (*fd >= 0)
         close(*fd);
@@ -89,10 +91,9 @@ static int load_manifest(struct store *s, const char *name) {
 
 /* All that is ours in the staging folder, but for the journal. */
 static int remove_all(struct store *s) {
-    static const char *const names[] = {"data", "done", "manifest", "manifest.new", "journal.new"};
     int rc = 0;
-    for (unsigned i = 0; !rc && i < sizeof names / sizeof *names; i++)
-        rc = fs_remove_tree(s->staging, names[i]);
+    for (unsigned i = 0; !rc && store_files[i]; i++)
+        rc = fs_remove_tree(s->staging, store_files[i]);
     (void)fs_unlink(s->staging, STORE_PROBE); /* left by a crash, if at all */
     return rc;
 }

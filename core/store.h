@@ -30,9 +30,8 @@
 struct store;
 
 struct store_target {
-    const char *dir;  /* DEST: must exist and be writable */
-    const char *name; /* NAME: one component, name_ok() */
-    uint8_t origin[WIRE_KEY_LEN];
+    const char *dir;   /* DEST: must exist and be writable */
+    const char *name;  /* NAME: one component, name_ok() */
     const char *path;  /* at the origin, for the journal */
     bool update;       /* DEST/NAME may exist: bring it up to date */
     bool unsafe_links; /* for store_open_same: those should be there, too */
@@ -74,8 +73,8 @@ const uint8_t *store_origin(const struct store *s); /* WIRE_KEY_LEN bytes: whose
 /* A new manifest arrives. _end checks it, carries slots over (same path, kind, size, mtime and
  * version: kept; a changed file: SUSPECT; removed entries are removed from staging) and makes it
  * current: store_catalog() is another one then. A new origin makes every kept slot SUSPECT.
- * now_ns: the source's clock before it was listed. -EINVAL if its id is not `id`: nothing has changed, another one may be begun. After any other
- * error only store_close may follow. */
+ * now_ns: the source's clock before it was listed. -EINVAL if its id is not `id`: nothing has
+ * changed, another one may be begun. After any other error only store_close may follow. */
 int store_manifest_begin(struct store *s, int64_t now_ns);
 int store_manifest_page(struct store *s, const uint8_t *bytes, size_t len);
 int store_manifest_end(struct store *s, const uint8_t id[static WIRE_ID_LEN],
@@ -134,6 +133,7 @@ uint32_t store_skipped(struct store *s, void (*fn)(void *arg, const char *path, 
 
 /* Why the one thing that was asked for is left out, or 0. */
 int store_why_nothing(const struct store *s);
+
 /* What was found in `data` and is not of the download: it is in `kept` of the staging folder now,
  * which stays therefore. How many things, and the name of the first one, good until store_close. */
 uint32_t store_kept(const struct store *s, const char **first);

@@ -20,7 +20,6 @@ bool store_is_hole(int fd, uint64_t offset, uint64_t len) {
     return (uint64_t)data >= offset + len;
 }
 
-/* Digest of the chunk as it is on disk; -ENODATA if the file ends before it does. */
 int worker_digest(struct store *s, struct worker *w, int fd, uint64_t chunk, uint8_t *digest) {
     uint64_t offset = (chunk - w->cur.first_chunk) << WIRE_CHUNK_SHIFT;
     uint32_t len = catalog_chunk_len(&w->cur, chunk);

@@ -109,6 +109,9 @@ struct store {
 
 struct worker;
 
+/* Whatever we write or remove in a staging folder, but for the journal; NULL at the end. */
+extern const char *const store_files[];
+
 /* Maps and remembers an error of the disk on its way up: ENOSPC, EDQUOT -> ERR_NO_SPACE, EIO makes
  * the next run verify everything. Takes 0 and above as well. */
 int store_error(struct store *s, int err);
@@ -132,8 +135,8 @@ int store_lock_staging(struct store *s);
 
 /* --- store_tree.c --- */
 
-/* What one thread needs to get at files, those in staging or those of the old copy; borrowed for one
- * call. The cursor is at the entry at hand: move it with catalog_at or catalog_chunk. */
+/* What one thread needs to get at files, those in staging or those of the old copy; borrowed for
+ * one call. The cursor is at the entry at hand: move it with catalog_at or catalog_chunk. */
 struct worker {
     struct worker *next;
     bool old;                      /* its files are those of the old copy */
@@ -158,10 +161,10 @@ int worker_file(struct store *s, struct worker *w);
 void worker_done(struct worker *w, int file);
 void worker_forget_dir(struct worker *w); /* the next worker_dir opens it anew */
 int worker_stat(struct store *s, struct worker *w, struct stat *st);
-int worker_buffer(struct worker *w);
+int worker_buffer(struct worker *w); /* w->chunk is there */
 
 int store_open_data(struct store *s); /* 0 also when it is not there yet */
-int store_open_folder(struct store *s, struct worker *w, uint32_t index);
+int store_open_folder(struct store *s, struct worker *w, uint32_t index); /* the caller's */
 void store_skip(struct store *s, uint32_t entry, int why);
 /* Reports an entry as store_skip does, but leaves it where it is; once for each entry. */
 void store_tell(struct store *s, uint32_t entry, int why);
@@ -190,17 +193,6 @@ static inline bool store_mode_works(const struct store *s, const struct manifest
     return (store_mode(s, e) & need) == need;
 }
 
-/* --- store_link.c --- */
-
-int worker_link_is_safe(struct worker *w);               /* 1; 0: it leads out of the selection */
-int worker_make_link(struct store *s, struct worker *w); /* replaces one of an earlier run */
-bool store_link_is_refused(int err); /* the link is left out, the others go on */
-
-/* --- store_commit.c --- */
-
-/* DEST/NAME is the result of an earlier run, which may have ended before it had its own mode. */
-int store_lock_result(struct store *s);
-
 /* --- store_slots.c --- */
 
 struct slots { /* a window on the journal */
@@ -226,15 +218,100 @@ uint64_t slots_skip(const struct slots *w, uint64_t chunk, uint64_t end);
  * that belong to other bytes. */
 int store_forget(struct store *s, uint64_t first, uint32_t n);
 int store_settle_chunk(struct store *s, uint64_t chunk); /* of this one we know now */
-/* Is there nothing but a hole? False also if the file system cannot tell. */
-bool store_is_hole(int fd, uint64_t offset, uint64_t len);
+
+/* --- store_manifest.c --- */
+
+int store_sweep(struct store *s); /* removes from `data` what the manifest does not list */
+
+/* --- store_merge.c --- */
+
+/* One of two trees that both come in the order of a manifest. */
+struct tree {
+    int (*next)(struct tree *t); /* 1: the fields below are the next entry's; 0: there is none */
+    uint32_t index, parent;
+    bool is_dir;
+    struct bytes name;
+    bool end; /* private */
+};
+
+struct manifest_tree {
+    struct tree tree;          /* first: the tree is the manifest_tree */
+    struct catalog_cursor cur; /* the caller clears it */
+};
+void manifest_tree_init(struct manifest_tree *t, const struct catalog *c);
+
+struct disk_tree {
+    struct tree tree;  /* first: the tree is the disk_tree */
+    struct walk *walk; /* the caller frees it */
+    struct walk_entry entry;
+    uint32_t n;
+};
+int disk_tree_init(struct disk_tree *t, int folder); /* hidden entries, too; folder is borrowed */
+
+/* Calls `seen` for entries of `a`: matched, `b` stands at the entry of the same path; or not, there
+ * is none. What lies below an entry without match, or below one that is a folder only on one side,
+ * is passed over. */
+int store_merge(struct tree *a, struct tree *b, int (*seen)(void *arg, bool matched), void *arg);
+
+/* --- store_prepare.c --- */
+
+/* Is there room for so many bytes? 0, or ERR_NO_SPACE and how many are missing. */
+int store_check_space(const struct store *s, uint64_t need, uint64_t *missing);
+int worker_make_file(struct store *s, struct worker *w); /* with its whole size, all holes */
 
 /* --- store_check.c --- */
 
+/* Is there nothing but a hole? False also if the file system cannot tell. */
+bool store_is_hole(int fd, uint64_t offset, uint64_t len);
 /* Digest of the chunk at hand as fd has it; -ENODATA if the file ends before it does. */
 int worker_digest(struct store *s, struct worker *w, int fd, uint64_t chunk, uint8_t *digest);
-bool store_is_unreadable(
-    int err); /* of a file that is not as it should be: as if it had no bytes */
+/* The error of a file that is not as it should be: as if it had no bytes. */
+bool store_is_unreadable(int err);
+
+/* --- store_kept.c --- */
+
+bool store_is_shared(const struct stat *st); /* a file that has another name as well */
+/* Makes way for the entry at hand, after store_load. 1: what stands there is of its kind, and can
+ * be used; 0: nothing stands there (any more): what does not belong there is in `kept`, of a file
+ * that has another name this one is gone; -EEXIST: another name that means the same here. */
+int worker_clear(struct store *s, struct worker *w);
+
+/* A look at the folders of `data`, in the order of the manifest. */
+struct tidy {
+    struct store *s;
+    struct worker *w;
+    struct catalog_cursor kids;
+    uint32_t next;     /* the entry where the names of the next folder begin */
+    uint64_t *digests; /* of the names that are listed in the folder at hand */
+    size_t n, cap;
+};
+void tidy_init(struct tidy *t, struct store *s, struct worker *w);
+void tidy_clear(struct tidy *t);
+/* Moves what the manifest does not list into `kept`. whole: all is to be there that is listed and
+ * not left out, else ERR_TAMPERED. */
+int tidy_folder(struct tidy *t, uint32_t folder, bool whole);
+int store_tidy(struct store *s); /* all folders that are there */
+
+/* --- store_put.c --- */
+
+int store_put_zeros(int fd, uint64_t offset, uint32_t len); /* a hole, where that can be */
+
+/* The kernel begins to bring the file to disk; left alone, it waits up to 30 s. A hint: nothing is
+ * waited for, errors show at commit. */
+void store_begin_sync(int fd);
+
+/* --- store_link.c --- */
+
+int worker_link_is_safe(struct worker *w);               /* 1; 0: it leads out of the selection */
+int worker_make_link(struct store *s, struct worker *w); /* replaces one of an earlier run */
+bool store_link_is_refused(int err); /* the link is left out, the others go on */
+
+/* --- store_commit.c --- */
+
+/* DEST/NAME is the result of an earlier run, which may have ended before it had its own mode. */
+int store_lock_result(struct store *s);
+int store_sync_dest(const struct store *s);               /* the folder around DEST/NAME */
+int store_check_whole(struct store *s, struct worker *w); /* -EINVAL: some chunk is not here */
 
 /* --- store_old.c --- */
 
@@ -267,24 +344,6 @@ int store_same_rest(struct store *s);
 /* Data of a record, when nothing is to be written. */
 int store_same_record(struct store *s, const struct wire_record *r);
 
-/* --- store_prepare.c --- */
-
-int store_check_space(const struct store *s, uint64_t need, uint64_t *missing);
-int worker_make_file(struct store *s, struct worker *w); /* with its whole size, all holes */
-
-/* --- store_put.c --- */
-
-int store_put_zeros(int fd, uint64_t offset, uint32_t len);
-
-/* The kernel begins to bring the file to disk; left alone, it waits up to 30 s. A hint: nothing is
- * waited for, errors show at commit. */
-void store_begin_sync(int fd);
-
-/* --- store_commit.c --- */
-
-int store_sync_dest(const struct store *s);               /* the folder around DEST/NAME */
-int store_check_whole(struct store *s, struct worker *w); /* -EINVAL: some chunk is not here */
-
 /* --- store_stage.c, store_update.c --- */
 
 struct update {
@@ -301,64 +360,6 @@ int update_leave(struct update *u, int why);     /* the entry at hand stays as i
 int store_stage(struct update *u);  /* all that is to be replaced or made stands in staging */
 void store_retire(struct store *s); /* an update is done: only clean-up is left, whatever happens */
 int store_update(struct store *s, struct worker *w, const struct store_commit_options *o);
-
-/* --- store_manifest.c --- */
-
-int store_sweep(struct store *s); /* removes from `data` what the manifest does not list */
-
-/* --- store_kept.c --- */
-
-bool store_is_shared(const struct stat *st);
-/* Makes way for the entry at hand, after store_load. 1: what stands there is of its kind, and can be
- * used; 0: nothing stands there (any more): what does not belong there is in `kept`, of a file
- * that has another name this one is gone; -EEXIST: another name that means the same here. */
-int worker_clear(struct store *s, struct worker *w);
-
-/* A look at the folders of `data`, in the order of the manifest. */
-struct tidy {
-    struct store *s;
-    struct worker *w;
-    struct catalog_cursor kids;
-    uint32_t next;     /* the entry where the names of the next folder begin */
-    uint64_t *digests; /* of the names that are listed in the folder at hand */
-    size_t n, cap;
-};
-void tidy_init(struct tidy *t, struct store *s, struct worker *w);
-void tidy_clear(struct tidy *t);
-/* Moves what the manifest does not list into `kept`. whole: all is to be there that is listed and
- * not left out, else ERR_TAMPERED. */
-int tidy_folder(struct tidy *t, uint32_t folder, bool whole);
-int store_tidy(struct store *s); /* all folders that are there */
-
-/* --- store_merge.c --- */
-
-/* One of two trees that both come in the order of a manifest. */
-struct tree {
-    int (*next)(struct tree *t); /* 1: the fields below are the next entry's; 0: there is none */
-    uint32_t index, parent;
-    bool is_dir;
-    struct bytes name;
-    bool end; /* private */
-};
-
-struct manifest_tree {
-    struct tree tree;          /* first: the tree is the manifest_tree */
-    struct catalog_cursor cur; /* the caller clears it */
-};
-void manifest_tree_init(struct manifest_tree *t, const struct catalog *c);
-
-struct disk_tree {
-    struct tree tree;  /* first: the tree is the disk_tree */
-    struct walk *walk; /* the caller frees it */
-    struct walk_entry entry;
-    uint32_t n;
-};
-int disk_tree_init(struct disk_tree *t, int folder); /* hidden entries, too; folder is borrowed */
-
-/* Calls `seen` for entries of `a`: matched, `b` stands at the entry of the same path; or not, there
- * is none. What lies below an entry without match, or below one that is a folder only on one side,
- * is passed over. */
-int store_merge(struct tree *a, struct tree *b, int (*seen)(void *arg, bool matched), void *arg);
 
 /* --- for tests --- */
 

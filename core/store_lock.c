@@ -94,10 +94,9 @@ int store_lock(int fd) {
 /* Without a journal: is there anything of what we would write or remove? A crash of ours leaves the
  * folder empty, since the journal comes first and goes last. */
 static int check_empty(const struct store *s) {
-    static const char *const names[] = {"data", "done", "manifest", "manifest.new", "journal.new"};
     struct stat st;
-    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
-        int rc = fs_stat(s->staging, names[i], &st);
+    for (unsigned i = 0; store_files[i]; i++) {
+        int rc = fs_stat(s->staging, store_files[i], &st);
         if (!rc) /* unless another one has just begun here */
             return fs_stat(s->staging, "journal", &st) == -ENOENT ? ERR_FOREIGN : AGAIN;
         if (rc != -ENOENT)

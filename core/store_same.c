@@ -2,7 +2,8 @@
 /*
  * store_same -- is DEST/NAME the very selection that a manifest lists?
  *
- *     every entry: there, of this kind, size, target -> nothing else is there -> modes, mtimes -> bytes
+ *     every entry: there, of this kind, size, target -> nothing else is there
+ *         -> modes, mtimes -> bytes
  *
  * What differs shows mostly in names and sizes, long before any byte is read. A mode or a time is
  * told only if there is nothing worse. A staging folder beside it that is of the same list is of no

@@ -216,7 +216,7 @@ bool store_has_mtime(const struct stat *st, int64_t mtime_ns) {
     return st->st_mtim.tv_sec == t.tv_sec && st->st_mtim.tv_nsec == t.tv_nsec;
 }
 
-/* The mode that st is to have. A folder keeps what the folder around it gave on; a link has none. */
+/* The mode that st is to have. A folder keeps what the one around it gave on; a link has none. */
 static mode_t settled_mode(const struct store *s, const struct worker *w, const struct stat *st) {
     if (S_ISLNK(st->st_mode))
         return st->st_mode & 07777;

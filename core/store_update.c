@@ -6,9 +6,9 @@
  *         -> each entry: a rename over the old one; folders: made when they are missing
  *         -> modes and times of folders -> sync -> remove staging
  *
- * Nothing is deleted. A file that was changed since it was looked at, or is newer than the source's,
- * or is no file, stays as it is and is reported. A crash leaves each entry old or new; the next run
- * finds those that are new already, and goes on.
+ * Nothing is deleted. A file that was changed since it was looked at, or is newer than the
+ * source's, or is no file, stays as it is and is reported. A crash leaves each entry old or new;
+ * the next run finds those that are new already, and goes on.
  */
 #include "core/store_internal.h"
 

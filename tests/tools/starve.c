@@ -5,8 +5,8 @@
  *     STARVE_AT=N       this one fails, counted from 1
  *     STARVE_COUNT=FILE how many there were so far, as 8 bytes
  *
- * An allocation of the dynamic linker or of Avahi does not fail, the next one does: the one is for a
- * new thread, whose start libuv does not survive without, the other ends the process by itself
+ * An allocation of the dynamic linker or of Avahi does not fail, the next one does: the one is for
+ * a new thread, whose start libuv does not survive without, the other ends the process by itself
  * ("Out of memory, aborting").
  */
 #include <dlfcn.h>

@@ -197,7 +197,7 @@ static inline int source_commit(struct store *s) {
 
 /* Opens DEST/name; tests look at the result. */
 static inline int open_store(struct store **s, const struct scratch *dest, const char *name) {
-    struct store_target t = {.dir = dest->path, .name = name, .origin = {1}, .path = "share/name"};
+    struct store_target t = {.dir = dest->path, .name = name, .path = "share/name"};
     return store_open(s, &t);
 }
 

@@ -30,8 +30,7 @@ static inline int compare_with(struct store *s, struct source *src, struct plan 
 
 static inline int begin_update(struct store **s, const struct scratch *dest, const char *name,
                                struct source *src, struct plan *plan) {
-    struct store_target t = {
-        .dir = dest->path, .name = name, .origin = {1}, .path = "share/name", .update = true};
+    struct store_target t = {.dir = dest->path, .name = name, .path = "share/name", .update = true};
     *plan = (struct plan){0};
     int rc = store_open(s, &t);
     if (!rc)

@@ -326,7 +326,7 @@ static size_t raw_sip(void) {
     return n > 0 ? (size_t)n : 0;
 }
 
-/* The PING lies behind megabytes: as long as they are taken, there can be no PONG and no silence. */
+/* The PING lies behind megabytes: while they are taken, there can be no PONG and no silence. */
 static void a_slow_line_is_no_silence(void **state) {
     static uint8_t page[WIRE_PAGE_MAX];
     struct msg m = {.type = WIRE_MANIFEST, .req = 1, .manifest.page = {page, sizeof page}};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Sources that are there and bring nothing: a fetch must not wait for ever, nor give up too soon. */
+/* Sources that are there and bring nothing: a fetch must not wait for ever, nor end too soon. */
 #include "liar.h"
 
 #include "core/query.h"

@@ -131,7 +131,7 @@ static void expect_names(const char *want) {
     assert_int_equal(system(command), 0);
 }
 
-/* --- names of ours ----------------------------------------------------------------------------- */
+/* --- names of ours ---------------------------------------------------------------------------- */
 
 /* Somebody could prepare a staging folder, with bytes of his under the journal of another peer's
  * download, and have it brought where that peer's file is asked for next. */

@@ -40,7 +40,7 @@ static void shell(const char *script) {
 /* 0, and *skipped entries are rightly missing; else why, and the path. */
 static int compare(bool unsafe_links, uint32_t *skipped, char *path, const char **why) {
     struct store_target t = {
-        .dir = dest.path, .name = "d", .origin = {1}, .unsafe_links = unsafe_links};
+        .dir = dest.path, .name = "d", .path = "share/name", .unsafe_links = unsafe_links};
     struct store_commit_options o = {0};
     struct store *s;
     struct plan plan;
@@ -124,7 +124,7 @@ static void other_bytes(void **arg) {
 
 /* Where the source could not tell its digest, its bytes do. */
 static void bytes_instead_of_digests(void **arg) {
-    struct store_target t = {.dir = dest.path, .name = "d", .origin = {1}};
+    struct store_target t = {.dir = dest.path, .name = "d", .path = "share/name"};
     struct store *s;
     struct plan plan;
     char path[PATH_MAX_LEN + 1];

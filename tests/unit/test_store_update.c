@@ -89,7 +89,7 @@ static void shell(const char *script) {
     assert_int_equal(system(command), 0);
 }
 
-/* --- what is fetched and replaced -------------------------------------------------------------- */
+/* --- what is fetched and replaced ------------------------------------------------------------- */
 
 static void nothing_to_do(void **arg) {
     ino_t big = inode("d/big");

@@ -136,8 +136,7 @@ static int run_store(struct store *s, struct plan *plan) {
 }
 
 static int run(void *arg) {
-    struct store_target t = {
-        .dir = dest.path, .name = "d", .origin = {1}, .path = "share/name", .update = true};
+    struct store_target t = {.dir = dest.path, .name = "d", .path = "share/name", .update = true};
     struct plan plan = {0};
     struct store *s;
     skipped = 0;
@@ -151,7 +150,7 @@ static int run(void *arg) {
 }
 
 static int compare(void *arg) {
-    struct store_target t = {.dir = dest.path, .name = "d", .origin = {1}, .path = "share/name"};
+    struct store_target t = {.dir = dest.path, .name = "d", .path = "share/name"};
     struct plan plan = {0};
     struct store *s;
     int rc = store_open_same(&s, &t);
