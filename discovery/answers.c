@@ -112,7 +112,7 @@ static unsigned insert(struct candidate *list, unsigned n, const struct candidat
     return n;
 }
 
-static uint16_t addr_port(const struct answer_addr *a) {
+uint16_t answer_port(const struct answer_addr *a) {
     return ntohs(a->any.sa_family == AF_INET ? a->in.sin_port : a->in6.sin6_port);
 }
 
@@ -142,7 +142,7 @@ static unsigned snapshot(const struct answers *all, const struct answers_peer *w
     for (unsigned i = 0; i < p->n_addrs; i++)
         memcpy(&p->addrs[i], &list[i].addr->any, addr_len(list[i].addr));
     if (p->n_addrs)
-        p->port = addr_port(list[0].addr);
+        p->port = answer_port(list[0].addr);
     return n_answers;
 }
 

@@ -24,6 +24,7 @@ struct answer_addr {
     };
     enum peer_rank rank; /* never PEER_RANK_NEVER */
 };
+uint16_t answer_port(const struct answer_addr *a); /* in the order of this host */
 
 /* Zero it first: answers are compared byte by byte. */
 struct answer {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "discovery/mdns_thread.h"
 
+#include "discovery/choice.h"
+
 #include <avahi-common/simple-watch.h>
 #include <errno.h>
 #include <ifaddrs.h>

@@ -149,18 +149,13 @@ static bool read_addr(const struct resolution *from, struct answer_addr *out) {
     return out->rank != PEER_RANK_NEVER;
 }
 
-static uint16_t port_of(const struct answer *a) {
-    return a->addrs[0].any.sa_family == AF_INET ? a->addrs[0].in.sin_port
-                                                : a->addrs[0].in6.sin6_port;
-}
-
 /* The first answer of a resolver, or a late one, replaces what we knew; those that follow at once
  * add addresses, unless the port changed too. */
 static void take_addr(struct found *f, const struct resolution *from) {
     struct answer *a = &f->answer;
     struct answer_addr addr;
 
-    if (f->state != ANSWERED || (a->n_addrs && port_of(a) != htons(from->port))) {
+    if (f->state != ANSWERED || (a->n_addrs && answer_port(&a->addrs[0]) != from->port)) {
         a->n_addrs = 0;
         memset(a->addrs, 0, sizeof(a->addrs));
     }
