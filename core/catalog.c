@@ -2,6 +2,7 @@
 #include "core/catalog.h"
 
 #include "core/fs.h"
+#include "core/grow.h"
 #include "proto/name.h"
 
 #include <errno.h>
@@ -91,14 +92,10 @@ static int flush(struct catalog *c) {
 }
 
 static int add_mark(struct catalog *c, struct mark m) {
-    if (c->n_marks == c->marks_cap) {
-        size_t cap = c->marks_cap > 0 ? 2 * c->marks_cap : 16;
-        struct mark *marks = realloc(c->marks, cap * sizeof *marks);
-        if (!marks)
-            return -ENOMEM;
-        c->marks = marks;
-        c->marks_cap = cap;
-    }
+    struct mark *marks = grow(c->marks, &c->marks_cap, c->n_marks + 1, sizeof *marks);
+    if (!marks)
+        return -ENOMEM;
+    c->marks = marks;
     c->marks[c->n_marks++] = m;
     return 0;
 }

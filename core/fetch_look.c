@@ -10,6 +10,7 @@
 #include "core/fetch_internal.h"
 
 #include "core/err.h"
+#include "core/grow.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -34,15 +35,11 @@ struct young_job {
 static int64_t grain(int64_t mtime_ns) { return mtime_ns % 1000000000 ? TICK_NS : YOUNG_NS; }
 
 static int add_young(struct young_job *young, const struct catalog_cursor *cur) {
-    if (young->n == young->cap) {
-        size_t cap = young->cap ? 2 * young->cap : 64;
-        struct range *ranges = realloc(young->ranges, cap * sizeof *ranges);
+    struct range *ranges = grow(young->ranges, &young->cap, young->n + 1, sizeof *ranges);
 
-        if (!ranges)
-            return -ENOMEM;
-        young->ranges = ranges;
-        young->cap = cap;
-    }
+    if (!ranges)
+        return -ENOMEM;
+    young->ranges = ranges;
     if (cur->entry.mtime_ns < INT64_MAX - YOUNG_NS &&
         cur->entry.mtime_ns + grain(cur->entry.mtime_ns) > young->until_ns)
         young->until_ns = cur->entry.mtime_ns + grain(cur->entry.mtime_ns);

@@ -334,37 +334,7 @@ int fs_rename_over(int from_dir, const char *from, int to_dir, const char *to) {
     return renameat(from_dir, from, to_dir, to) < 0 ? -errno : 0;
 }
 
-/* --- bytes ---------------------------------------------------------------------------------- */
-
-int fs_pread_all(int fd, void *buf, size_t len, uint64_t offset) {
-    char *at = buf;
-    while (len > 0) {
-        ssize_t n = pread(fd, at, len, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n ? -errno : -ENODATA;
-        at += n;
-        offset += (uint64_t)n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
-int fs_pwrite_all(int fd, const void *buf, size_t len, uint64_t offset) {
-    const char *at = buf;
-    while (len > 0) {
-        ssize_t n = pwrite(fd, at, len, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n ? -errno : -EIO;
-        at += n;
-        offset += (uint64_t)n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
+/* --- file systems ------------------------------------------------------------------------- */
 
 bool fs_is_remote(int fd) {
     enum { GFS2 = 0x01161970, LUSTRE = 0x0bd00bd0 }; /* in no header of the system */

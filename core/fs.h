@@ -25,6 +25,10 @@ int fs_open_root(const char *path);
 int fs_open_dir(int root, const char *path);
 /* The same, for readdir(3). 0, and *d is the caller's. */
 int fs_list_dir(int root, const char *path, DIR **d);
+/* What readdir(3) gives of each folder beside its entries. */
+static inline bool fs_is_dots(const char *name) {
+    return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+}
 /* May what has a name in this folder be reached (permission to search)? */
 bool fs_may_enter(int dir);
 
@@ -59,10 +63,12 @@ int fs_rename_new(int from_dir, const char *from, int to_dir, const char *to);
 /* Atomic replacement. */
 int fs_rename_over(int from_dir, const char *from, int to_dir, const char *to);
 
+/* How many bytes there were before the end of the file, at most len. */
+ssize_t fs_pread_some(int fd, void *buf, size_t len, uint64_t offset);
 int fs_pread_all(int fd, void *buf, size_t len, uint64_t offset); /* 0; -ENODATA at end of file */
 int fs_pwrite_all(int fd, const void *buf, size_t len, uint64_t offset);
 
-/* Bytes from one file to the same place in another (core/fs_copy.c); shared on disk where the file
+/* Bytes from one file to the same place in another (core/fs_bytes.c); shared on disk where the file
  * system can do that. -ENODATA at the end of `from`. */
 int fs_copy(int from, int to, uint64_t offset, size_t len);
 bool fs_may_share(int fd); /* is it a file system that can? */

@@ -1,11 +1,51 @@
 /* SPDX-License-Identifier: MIT */
-/* fs_copy -- bytes from file to file without passing through us, where the kernel can do that */
+/* fs_bytes -- the part of fs that reads, writes and copies bytes of files that are open */
 #include "core/fs.h"
 
 #include <errno.h>
 #include <linux/magic.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+ssize_t fs_pread_some(int fd, void *buf, size_t len, uint64_t offset) {
+    char *at = buf;
+    size_t have = 0;
+    while (have < len) {
+        ssize_t n = pread(fd, at + have, len - have, (off_t)(offset + have));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            break;
+        have += (size_t)n;
+    }
+    return (ssize_t)have;
+}
+
+int fs_pread_all(int fd, void *buf, size_t len, uint64_t offset) {
+    ssize_t n = fs_pread_some(fd, buf, len, offset);
+    if (n < 0)
+        return (int)n;
+    return (size_t)n == len ? 0 : -ENODATA;
+}
+
+int fs_pwrite_all(int fd, const void *buf, size_t len, uint64_t offset) {
+    const char *at = buf;
+    while (len > 0) {
+        ssize_t n = pwrite(fd, at, len, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n ? -errno : -EIO;
+        at += n;
+        offset += (uint64_t)n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+/* --- copy ----------------------------------------------------------------------------------- */
 
 static int copy_slowly(int from, int to, uint64_t offset, size_t len) {
     char buf[64 * 1024];

@@ -58,7 +58,7 @@ static int remove_children(DIR *d, const struct mount *mount, unsigned depth, un
         const struct dirent *e = readdir(d);
         if (!e)
             return first ? first : -errno;
-        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+        if (fs_is_dots(e->d_name))
             continue;
         int err = remove_entry(dirfd(d), e->d_name, mount, depth);
         if (!err)

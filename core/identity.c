@@ -2,6 +2,7 @@
 #include "core/identity.h"
 
 #include "core/err.h"
+#include "core/fs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -79,23 +80,6 @@ static int parse_key(EVP_PKEY **out, const char *pem, size_t len) {
     return 0;
 }
 
-/* A whole small file. Returns its length, or an error. */
-static int read_whole(int fd, char *buf, size_t cap) {
-    size_t have = 0;
-
-    while (have < cap) {
-        ssize_t n = read(fd, buf + have, cap - have);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        have += (size_t)n;
-    }
-    return (int)have;
-}
-
 static int read_key(EVP_PKEY **pkey, const char *path) {
     /* O_NONBLOCK: opening a FIFO of this name must not wait for a writer */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), r = ERR_KEY_FILE;
@@ -110,7 +94,7 @@ static int read_key(EVP_PKEY **pkey, const char *path) {
     }
     if (!S_ISREG(st.st_mode) || (st.st_mode & 077) != 0)
         goto out;
-    r = read_whole(fd, pem, sizeof pem);
+    r = (int)fs_pread_some(fd, pem, sizeof pem, 0);
     if (r < 0)
         goto out;
     r = parse_key(pkey, pem, (size_t)r);

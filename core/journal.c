@@ -5,9 +5,7 @@
 #include "core/fs.h"
 #include "proto/be.h"
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 /*
  *   0  magic "LANYJRN2"            24  mnt_id u64      88  manifest id[32]
@@ -94,22 +92,6 @@ int journal_write_header(int fd, const struct journal_header *h) {
     return fs_pwrite_all(fd, bytes, sizeof bytes, 0);
 }
 
-/* Up to len bytes; returns how many there were before the end of the file. */
-static ssize_t read_some(int fd, uint8_t *out, size_t len, uint64_t at) {
-    size_t have = 0;
-    while (have < len) {
-        ssize_t got = pread(fd, out + have, len - have, (off_t)(at + have));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -errno;
-        if (got == 0)
-            break;
-        have += (size_t)got;
-    }
-    return (ssize_t)have;
-}
-
 static bool is_zero(const uint8_t *bytes, size_t len) {
     return len == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0);
 }
@@ -127,7 +109,7 @@ static int judge(const uint8_t *bytes, size_t len) {
 
 int journal_read_header(int fd, struct journal_header *h) {
     uint8_t bytes[JOURNAL_HEADER_LEN] = {0};
-    ssize_t len = read_some(fd, bytes, sizeof bytes, 0);
+    ssize_t len = fs_pread_some(fd, bytes, sizeof bytes, 0);
     if (len < 0)
         return (int)len;
     return journal_header_get(h, bytes) ? judge(bytes, (size_t)len) : 0;
@@ -172,7 +154,7 @@ int journal_get(int fd, uint64_t first, uint32_t n, uint8_t *digests) {
     uint8_t bytes[BATCH * SLOT_LEN];
     while (n > 0) {
         uint32_t some = n < BATCH ? n : BATCH;
-        ssize_t have = read_some(fd, bytes, (size_t)some * SLOT_LEN, journal_slot_at(first));
+        ssize_t have = fs_pread_some(fd, bytes, (size_t)some * SLOT_LEN, journal_slot_at(first));
         if (have < 0)
             return (int)have;
         memset(bytes + have, 0, sizeof bytes - (size_t)have);

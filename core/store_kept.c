@@ -12,6 +12,7 @@
 #include "core/digest.h"
 #include "core/err.h"
 #include "core/fs.h"
+#include "core/grow.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -104,15 +105,12 @@ void tidy_clear(struct tidy *t) {
     free(t->digests);
 }
 
-static int make_room(struct tidy *t) {
-    if (t->n < t->cap)
-        return 0;
-    size_t cap = t->cap ? 2 * t->cap : 256;
-    uint64_t *grown = realloc(t->digests, cap * sizeof *grown);
+static int add_name(struct tidy *t, struct bytes name) {
+    uint64_t *grown = grow(t->digests, &t->cap, t->n + 1, sizeof *grown);
     if (!grown)
         return -ENOMEM;
     t->digests = grown;
-    t->cap = cap;
+    t->digests[t->n++] = digest_64(name.at, name.len);
     return 0;
 }
 
@@ -128,10 +126,7 @@ static int list_names(struct tidy *t, uint32_t folder, bool whole) {
             break;
         if (e->parent < folder || (whole && bits_has(&t->s->skipped, t->next)))
             continue;
-        rc = make_room(t);
-        if (rc)
-            break;
-        t->digests[t->n++] = digest_64(e->name.at, e->name.len);
+        rc = add_name(t, e->name);
     }
     return rc;
 }
@@ -141,14 +136,12 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static bool is_dot(const char *name) { return !strcmp(name, ".") || !strcmp(name, ".."); }
-
 static int tally_found(DIR *d, struct tally *found) {
     const struct dirent *e;
     *found = (struct tally){0};
     rewinddir(d);
     for (errno = 0; (e = readdir(d)) != NULL; errno = 0)
-        if (!is_dot(e->d_name))
+        if (!fs_is_dots(e->d_name))
             count(found, digest_64(e->d_name, strlen(e->d_name)));
     return -errno;
 }
@@ -160,7 +153,7 @@ static int keep_unlisted(struct tidy *t, DIR *d) {
     rewinddir(d);
     for (errno = 0; !rc && (e = readdir(d)) != NULL; errno = 0) {
         uint64_t digest = digest_64(e->d_name, strlen(e->d_name));
-        if (!is_dot(e->d_name) && !bsearch(&digest, t->digests, t->n, sizeof digest, by_value))
+        if (!fs_is_dots(e->d_name) && !bsearch(&digest, t->digests, t->n, sizeof digest, by_value))
             rc = keep(t->s, dirfd(d), e->d_name);
     }
     return rc ? rc : -errno;

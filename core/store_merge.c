@@ -9,6 +9,8 @@
  */
 #include "core/store_internal.h"
 
+#include "core/grow.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,14 +71,10 @@ static int push(struct merge *m, struct pair p) {
         m->tail -= m->head;
         m->head = 0;
     }
-    if (m->tail == m->cap) {
-        size_t cap = m->cap ? 2 * m->cap : 64;
-        struct pair *grown = realloc(m->queue, cap * sizeof *grown);
-        if (!grown)
-            return -ENOMEM;
-        m->queue = grown;
-        m->cap = cap;
-    }
+    struct pair *grown = grow(m->queue, &m->cap, m->tail + 1, sizeof *grown);
+    if (!grown)
+        return -ENOMEM;
+    m->queue = grown;
     m->queue[m->tail++] = p;
     return 0;
 }

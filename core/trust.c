@@ -2,6 +2,7 @@
 #include "core/trust.h"
 
 #include "core/err.h"
+#include "core/fs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -83,17 +84,9 @@ static int read_all(int fd, struct text *text) {
     text->at = malloc((size_t)st.st_size + 1);
     if (!text->at)
         return -ENOMEM;
-    while (text->len < (size_t)st.st_size) {
-        ssize_t n = read(fd, text->at + text->len, (size_t)st.st_size - text->len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        text->len += (size_t)n;
-    }
-    return 0;
+    ssize_t n = fs_pread_some(fd, text->at, (size_t)st.st_size, 0);
+    text->len = n < 0 ? 0 : (size_t)n;
+    return n < 0 ? (int)n : 0;
 }
 
 /* No file: empty. The caller frees text->at, in every case. */

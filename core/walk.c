@@ -2,6 +2,7 @@
 #include "core/walk.h"
 
 #include "core/fs.h"
+#include "core/grow.h"
 #include "proto/name.h"
 
 #include <dirent.h>
@@ -65,19 +66,6 @@ struct walk {
 };
 
 /* --- names of a folder ---------------------------------------------------------------------- */
-
-/* Room for `need` elements: the memory, perhaps moved, or NULL, then `mem` is as it was. */
-static void *grow(void *mem, size_t *cap, size_t need, size_t size) {
-    if (need <= *cap)
-        return mem;
-    size_t new_cap = *cap ? *cap : 64;
-    while (new_cap < need)
-        new_cap *= 2;
-    mem = realloc(mem, new_cap * size);
-    if (mem)
-        *cap = new_cap;
-    return mem;
-}
 
 static int names_add(struct names *s, const struct dirent *e) {
     size_t len = strlen(e->d_name);
@@ -228,10 +216,6 @@ struct walk_counts walk_counts(const struct walk *w) {
     return w->counts;
 }
 
-static bool is_dots(const char *name) {
-    return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
-}
-
 static bool is_special(unsigned char d_type) {
     return d_type == DT_FIFO || d_type == DT_SOCK || d_type == DT_CHR || d_type == DT_BLK;
 }
@@ -255,7 +239,7 @@ static int read_names(struct walk *w) {
             lose(w); /* what it gave until then is used */
         if (!e)
             break;
-        if (is_dots(e->d_name))
+        if (fs_is_dots(e->d_name))
             continue;
         err = step(w);
         if (!w->hidden && e->d_name[0] == '.')
