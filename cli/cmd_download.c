@@ -27,11 +27,11 @@ static const struct usage usage = {
         "and PORT as separate words nobody needs to be discovered. A NAME with a colon in it is\n"
         "tried if no peer is called like what stands before the colon.\n"
         "\n"
-        "What has arrived is kept in NAME.lanyard-part; the final paths are printed. A NAME that\n"
-        "is there already, the very same, is not fetched again. If it differs it is not touched;\n"
-        "--update replaces each file of it that differs, unless it is newer here. Only chunks "
-        "that\n"
-        "differ are fetched, and nothing is deleted.\n",
+        "What has arrived is kept in NAME.lanyard-part until all is here; the final paths are\n"
+        "printed. A NAME that is here already is compared: the very same is not fetched again,\n"
+        "one that differs is not touched. With --update each file of it that differs is\n"
+        "replaced, unless it is newer here. Only chunks that differ are fetched, and nothing is\n"
+        "deleted.\n",
 };
 
 struct words {
@@ -213,7 +213,7 @@ static int parse(struct words *w, int argc, char **argv) {
         {"output", 'o', "DIR", "put it there (default: the current folder)", OPT_TEXT, &w->o.dir},
         {"timeout", 't', "S", "give up when nothing arrived for S seconds (default: 60)",
          OPT_SECONDS, &w->o.timeout_ms},
-        {"update", 'u', NULL, "replace what is there already, older and different", OPT_FLAG,
+        {"update", 'u', NULL, "bring an older copy that is here up to date", OPT_FLAG,
          &w->o.update},
         {"unsafe-links", 0, NULL, "keep symlinks that lead out of what is downloaded", OPT_FLAG,
          &w->o.unsafe_links},
