@@ -2,12 +2,7 @@
 /* Things in a staging folder that are not of the download: none is lost, none is in the result. */
 #include "core/err.h"
 #include "core/store_internal.h"
-#include "tests/unit/store_source.h"
-
-static struct scratch dest;
-static struct source src;
-static struct store *store;
-static struct plan plan;
+#include "tests/unit/store_run.h"
 
 /* Chunks: big 0 1, small 2, under 3. */
 static const struct item items[] = {
@@ -21,34 +16,18 @@ static const struct item items[] = {
 };
 enum { N_ITEMS = 7, BIG = 1, SMALL = 5, UNDER = 6 };
 
-#define STAGING "d.lanyard-part/"
 #define DATA STAGING "data/"
 #define KEPT STAGING "kept/"
 
 static int setup(void **arg) {
-    scratch_make(&dest);
+    make_run();
     source_make(&src, items, N_ITEMS);
-    store = NULL;
-    plan = (struct plan){0};
     return 0;
-}
-
-static void stop(void) {
-    plan_clear(&plan);
-    store_close(store);
-    store = NULL;
 }
 
 static int teardown(void **arg) {
-    stop();
-    source_clear(&src);
-    scratch_remove(&dest);
+    drop_run();
     return 0;
-}
-
-static void start(void) {
-    assert_int_equal(open_store(&store, &dest, "d"), 0);
-    assert_int_equal(source_begin(store, &src, &plan), 0);
 }
 
 static void expect_names(const char *folder, const char *names) {

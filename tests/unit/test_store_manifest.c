@@ -2,42 +2,19 @@
 /* A new manifest in the middle of a download: what is kept, what is suspect, what goes. */
 #include "core/err.h"
 #include "core/store_internal.h"
-#include "tests/unit/store_source.h"
+#include "tests/unit/store_run.h"
 
 #include <sys/wait.h>
 
-static struct scratch dest;
-static struct source src;
-static struct store *store;
-static struct plan plan;
-
-#define STAGING "d.lanyard-part/"
-
 static int setup(void **arg) {
-    scratch_make(&dest);
-    src = (struct source){0};
-    store = NULL;
-    plan = (struct plan){0};
+    make_run();
     return 0;
-}
-
-static void stop(void) {
-    plan_clear(&plan);
-    store_close(store);
-    store = NULL;
 }
 
 static int teardown(void **arg) {
-    stop();
+    drop_run();
     store_step_hook = NULL;
-    source_clear(&src);
-    scratch_remove(&dest);
     return 0;
-}
-
-static void start(void) {
-    assert_int_equal(open_store(&store, &dest, "d"), 0);
-    assert_int_equal(source_begin(store, &src, &plan), 0);
 }
 
 static void use(const struct item *items, unsigned n) {

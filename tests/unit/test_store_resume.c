@@ -3,14 +3,11 @@
 #include "core/err.h"
 #include "core/journal.h"
 #include "core/store_internal.h"
-#include "tests/unit/store_source.h"
+#include "tests/unit/store_run.h"
 
 #include <sys/wait.h>
 
-static struct scratch dest, boot;
-static struct source src;
-static struct store *store;
-static struct plan plan;
+static struct scratch boot;
 
 /* Chunks: big 0 1 2, small 3, tail 4 5. */
 static const struct item items[] = {
@@ -23,35 +20,18 @@ static const struct item items[] = {
 };
 enum { N_ITEMS = 6, N_CHUNKS = 6 };
 
-#define STAGING "d.lanyard-part/"
-
 static int setup(void **arg) {
-    scratch_make(&dest);
+    make_run();
     scratch_make(&boot);
     source_make(&src, items, N_ITEMS);
-    store = NULL;
-    plan = (struct plan){0};
     return 0;
-}
-
-static void stop(void) {
-    plan_clear(&plan);
-    store_close(store);
-    store = NULL;
 }
 
 static int teardown(void **arg) {
-    stop();
+    drop_run();
     here_set_boot_id(NULL);
-    source_clear(&src);
     scratch_remove(&boot);
-    scratch_remove(&dest);
     return 0;
-}
-
-static void start(void) {
-    assert_int_equal(open_store(&store, &dest, "d"), 0);
-    assert_int_equal(source_begin(store, &src, &plan), 0);
 }
 
 /* One letter per chunk: h(ave), c(heck), s(uspect), - absent. */

@@ -4,16 +4,11 @@
 #include "core/journal.h"
 #include "core/store_internal.h"
 #include "proto/be.h"
-#include "tests/unit/store_source.h"
+#include "tests/unit/store_run.h"
 
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
-
-static struct scratch dest;
-static struct source src;
-static struct store *store;
-static struct plan plan;
 
 /* Chunks: big 0 1, small 2, under 3. */
 static const struct item items[] = {
@@ -25,32 +20,15 @@ static const struct item items[] = {
 };
 enum { N_ITEMS = 5, N_CHUNKS = 4 };
 
-#define STAGING "d.lanyard-part/"
-
 static int setup(void **arg) {
-    scratch_make(&dest);
+    make_run();
     source_make(&src, items, N_ITEMS);
-    store = NULL;
-    plan = (struct plan){0};
     return 0;
-}
-
-static void stop(void) {
-    plan_clear(&plan);
-    store_close(store);
-    store = NULL;
 }
 
 static int teardown(void **arg) {
-    stop();
-    source_clear(&src);
-    scratch_remove(&dest);
+    drop_run();
     return 0;
-}
-
-static void start(void) {
-    assert_int_equal(open_store(&store, &dest, "d"), 0);
-    assert_int_equal(source_begin(store, &src, &plan), 0);
 }
 
 /* A run that ends when the last chunk is still to come. */
