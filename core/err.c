@@ -3,9 +3,24 @@
 
 #include "proto/wire.h"
 
+#include <errno.h>
 #include <uv.h>
 
 enum { CODES = 100 }; /* WIRE_ERR has room for that many */
+
+/* What libuv has no words for, but disks say. */
+static const char *system_text(int err) {
+    switch (err) {
+    case -EDQUOT:
+        return "disk quota exceeded";
+    case -ESTALE:
+        return "the file is gone from its server";
+    case -EUCLEAN:
+        return "the file system is damaged";
+    default:
+        return uv_strerror(err);
+    }
+}
 
 const char *err_text(int err) {
     switch (err) {
@@ -15,7 +30,7 @@ const char *err_text(int err) {
         ERR_MAP(X)
 #undef X
     }
-    return err_code(err) ? wire_code_text(err_code(err)) : uv_strerror(err);
+    return err_code(err) ? wire_code_text(err_code(err)) : system_text(err);
 }
 
 int err_of_code(unsigned code) {

@@ -207,6 +207,7 @@ static int make_store(struct store **out, const struct store_target *t) {
 static int close_if(struct store **s, int rc) {
     if (!rc)
         return 0;
+    rc = store_error(*s, rc);
     store_close(*s);
     *s = NULL;
     return rc;

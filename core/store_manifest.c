@@ -143,7 +143,7 @@ static int sweep_entry(void *arg, bool matched) {
 }
 
 /* 1: once more. What is removed before the walk gets there looks to it like a failure. */
-static int sweep_once(struct store *s) {
+static int sweep_once(struct store *s, bool *changed) {
     struct sweep w = {.s = s};
     int rc = disk_tree_init(&w.disk, s->data);
     if (rc)
@@ -152,13 +152,14 @@ static int sweep_once(struct store *s) {
     rc = store_merge(&w.disk.tree, &w.listed.tree, sweep_entry, &w);
     if (!rc && walk_counts(w.disk.walk).failed)
         rc = w.changed ? 1 : -EIO;
+    *changed |= w.changed;
     catalog_cursor_clear(&w.listed.cur);
     walk_free(w.disk.walk);
     return rc;
 }
 
 /* `data` itself may have been a folder and be a file now, or the other way round. */
-static int sweep_data(struct store *s, uint8_t kind) {
+static int sweep_data(struct store *s, uint8_t kind, bool *changed) {
     struct stat st;
     int rc = fs_stat(s->staging, "data", &st);
     if (rc || store_same_kind(st.st_mode, kind))
@@ -166,22 +167,28 @@ static int sweep_data(struct store *s, uint8_t kind) {
     if (s->data >= 0)
         close(s->data);
     s->data = STORE_NONE;
+    *changed = true;
     return fs_remove_tree(s->staging, "data");
 }
 
+/* What was removed must stay so before the journal says that it is: after a power cut, what nobody
+ * lists any more would pass for somebody else's. */
 int store_sweep(struct store *s) {
     struct catalog_cursor cur;
+    bool changed = false;
     catalog_cursor_init(&cur, s->catalog);
     int rc = catalog_at(&cur, 0);
     if (!rc)
-        rc = sweep_data(s, cur.entry.kind);
+        rc = sweep_data(s, cur.entry.kind, &changed);
     if (!rc && cur.entry.kind == WIRE_DIR)
         rc = store_open_data(s);
     catalog_cursor_clear(&cur);
     if (!rc && s->data >= 0)
         do
-            rc = sweep_once(s);
+            rc = sweep_once(s, &changed);
         while (rc > 0);
+    if (!rc && changed && syncfs(s->staging) < 0)
+        rc = -errno;
     return rc ? rc : store_set_flags(s, 0, JOURNAL_SWEEP);
 }
 
