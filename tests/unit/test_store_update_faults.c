@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* An update without memory, on a broken disk: each file is old or new, and the next run goes on. */
 #include "tests/unit/fail_alloc.h"
+#include "tests/unit/fail_fs.h"
 #include "tests/unit/store_update.h"
 
 static struct scratch dest;
@@ -163,49 +164,6 @@ static int compare(void *arg) {
 }
 
 /* --- a disk that fails ----------------------------------------------------------------------- */
-
-static bool armed;
-static unsigned countdown; /* the call that takes it to 0 fails */
-static int fault;
-static const char *failed; /* which call it was */
-
-static bool fails(const char *call) {
-    if (!armed || --countdown != 0)
-        return false;
-    failed = call;
-    return true;
-}
-
-#define WRAP(type, name, params, args)                                                             \
-    type __real_##name params;                                                                     \
-    type __wrap_##name params;                                                                     \
-    type __wrap_##name params { return fails(#name) ? fault : __real_##name args; }
-
-#define WRAP_SYNC(name)                                                                            \
-    int __wrap_##name(int fd);                                                                     \
-    int __wrap_##name(int fd) {                                                                    \
-        errno = -fault;                                                                            \
-        return fails(#name) ? -1 : 0;                                                              \
-    }
-
-WRAP(int, fs_open_dir, (int root, const char *path), (root, path))
-WRAP(int, fs_open_file, (int root, const char *path), (root, path))
-WRAP(int, fs_open_write, (int root, const char *path), (root, path))
-WRAP(int, fs_create, (int root, const char *path, mode_t mode), (root, path, mode))
-WRAP(int, fs_stat, (int root, const char *path, struct stat *st), (root, path, st))
-WRAP(int, fs_mkdir, (int root, const char *path, mode_t mode), (root, path, mode))
-WRAP(int, fs_symlink, (int root, const char *path, const char *to), (root, path, to))
-WRAP(int, fs_chmod, (int root, const char *path, mode_t mode), (root, path, mode))
-WRAP(int, fs_set_mtime, (int root, const char *path, int64_t ns), (root, path, ns))
-WRAP(int, fs_remove_tree, (int root, const char *path), (root, path))
-WRAP(int, fs_rename_new, (int a, const char *b, int c, const char *d), (a, b, c, d))
-WRAP(int, fs_rename_over, (int a, const char *b, int c, const char *d), (a, b, c, d))
-WRAP(int, fs_pread_all, (int fd, void *buf, size_t len, uint64_t at), (fd, buf, len, at))
-WRAP(int, fs_pwrite_all, (int fd, const void *buf, size_t len, uint64_t at), (fd, buf, len, at))
-WRAP(int, fs_copy, (int from, int to, uint64_t at, size_t len), (from, to, at, len))
-WRAP_SYNC(fsync)
-WRAP_SYNC(fdatasync)
-WRAP_SYNC(syncfs)
 
 /* What fails for one entry only may leave that one out. */
 static void each_call_fails(int with) {
