@@ -78,7 +78,7 @@ static inline void start_server(struct pair *p, int port) {
 
 static inline void on_deadline(uv_timer_t *timer) { fail_msg("the transfer did not end in time"); }
 
-static inline int make_pair(void **state) {
+static inline int make_pair_of(void **state, bool hidden) {
     struct pair *p = calloc(1, sizeof *p);
 
     assert_non_null(p);
@@ -88,7 +88,7 @@ static inline int make_pair(void **state) {
     assert_int_equal(identity_load(&p->here, in(p, "here")), 0);
     assert_int_equal(identity_load(&p->there, in(p, "there")), 0);
     assert_int_equal(trust_load(&p->trust, in(p, "here")), 0);
-    shares_init(&p->shares, false);
+    shares_init(&p->shares, hidden);
     assert_int_equal(shares_add(&p->shares, in(p, "share")), 0);
     assert_int_equal(pool_init(&p->pool, POOL), 0);
     assert_int_equal(conn_env_init(&p->env, &p->loop, TLS_DIALLER, &p->here, &p->pool), 0);
@@ -98,6 +98,8 @@ static inline int make_pair(void **state) {
     *state = p;
     return 0;
 }
+
+static inline int make_pair(void **state) { return make_pair_of(state, false); }
 
 static inline int drop_pair(void **state) {
     struct pair *p = *state;

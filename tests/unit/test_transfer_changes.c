@@ -6,8 +6,8 @@
 
 /* --- a source whose clock counts in coarse steps --------------------------------------------- */
 
-static time_t files_s;   /* not 0: the time of every file, whatever happens to it */
-static int64_t clock_ns; /* and what the source's clock says */
+static _Atomic time_t files_s;   /* not 0: the time of every file, whatever happens to it */
+static _Atomic int64_t clock_ns; /* and what the source's clock says */
 
 static int coarse(int err, struct stat *st) {
     if (!err && files_s && S_ISREG(st->st_mode))

@@ -26,14 +26,14 @@ static void sentences_are_escaped(void **state) {
     assert_non_null(strstr(p->text, shown));
 }
 
+static int make_pair_with_hidden(void **state) { return make_pair_of(state, true); }
+
 /* Neither dots, spaces, hyphens, bytes that are no text, nor 255 of them are in the way. */
 static void names_of_any_bytes_arrive(void **state) {
     static const char *const names[] = {"...", "-rf", " ",    "x ",      "\\",
                                         "*",   "\t",  "\x7f", "\xff\xfe"};
     struct pair *p = *state;
     char name[256], path[300];
-
-    p->shares.hidden = true;
 
     for (size_t i = 0; i < sizeof names / sizeof *names + 3; i++) {
         memset(name, "a\xff\xa9"[i % 3], 255); /* \xa9 is no beginning of a character */
@@ -62,7 +62,8 @@ static void too_deep_is_told(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(sentences_are_escaped, make_pair, drop_pair),
-        cmocka_unit_test_setup_teardown(names_of_any_bytes_arrive, make_pair, drop_pair),
+        cmocka_unit_test_setup_teardown(names_of_any_bytes_arrive, make_pair_with_hidden,
+                                        drop_pair),
         cmocka_unit_test_setup_teardown(too_deep_is_told, make_pair, drop_pair),
     };
 
