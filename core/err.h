@@ -31,6 +31,7 @@
     X(ERR_OTHER_VERSION, -10119, "another version of lanyard has begun it")                        \
     X(ERR_OWNER, -10120, "it belongs to another user")                                             \
     X(ERR_MOUNT, -10121, "it is, or lies in, a mount of its own")                                  \
+    X(ERR_LOCKED, -10127, "it may not be written to")                                              \
     X(ERR_NEWER, -10122, "the one that is here is newer and stays")                                \
     X(ERR_KIND, -10123, "something of another kind has its name here and stays")                   \
     X(ERR_TOUCHED, -10124, "the one that is here was changed meanwhile and stays")                 \

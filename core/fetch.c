@@ -68,6 +68,7 @@ static bool to_run_again(const struct fetch *f) {
     case ERR_OTHER_VERSION:
     case ERR_OWNER:
     case ERR_MOUNT:
+    case ERR_LOCKED:
     case ERR_KIND:
         return false;
     case ERR_STOPPED:

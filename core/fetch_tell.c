@@ -189,6 +189,9 @@ static const char *why_not_ours(int err) {
                "then run the same command again";
     case ERR_OWNER:
         return "belongs to another user. Choose another folder with -o";
+    case ERR_LOCKED:
+        return "may not be written to, or something in it: look at its modes (ls -la, lsattr -a), "
+               "or move it away, then run the same command again";
     case ERR_MOUNT:
         return "is a mount of its own: what is downloaded there cannot be moved out of it. Unmount "
                "it, or choose another folder with -o";

@@ -179,7 +179,7 @@ static int load_staging(struct store *s) {
 }
 
 static bool is_in_the_way(int err) {
-    return err == ERR_FOREIGN || err == ERR_OWNER || err == ERR_MOUNT;
+    return err == ERR_FOREIGN || err == ERR_OWNER || err == ERR_MOUNT || err == ERR_LOCKED;
 }
 
 /* --- life ----------------------------------------------------------------------------------- */
@@ -227,6 +227,8 @@ int store_open(struct store **s, const struct store_target *t) {
         rc = store_lock_staging(*s);
     if (!rc)
         rc = load_staging(*s);
+    if ((rc == -EACCES || rc == -EPERM) && (*s)->staging != STORE_NONE)
+        rc = ERR_LOCKED; /* not DEST, but the folder in it, or what is in that */
     if (is_in_the_way(rc) && !t->update && exists((*s)->dest, (*s)->name) == 1)
         rc = ERR_EXISTS; /* that matters more */
     return close_if(s, rc);

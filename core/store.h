@@ -42,9 +42,9 @@ struct store_target {
  * nobody has changed DEST/NAME since. Of the staging folder, which is not touched then: ERR_HELD:
  * another process has it, see store_holder; ERR_FOREIGN: it is no folder, or holds something
  * without a journal of ours; ERR_OTHER_VERSION: another version of this program began it;
- * ERR_OWNER: another user did; ERR_MOUNT: it is a mount of its own. Other errors of the folder. A
- * staging folder whose journal is ours but torn, or whose manifest is not the journal's, keeps
- * nothing: it is begun anew. */
+ * ERR_OWNER: another user did; ERR_MOUNT: it is a mount of its own; ERR_LOCKED: its modes, or those
+ * of its files, keep us out. Other errors of the folder. A staging folder whose journal is ours but
+ * torn, or whose manifest is not the journal's, keeps nothing: it is begun anew. */
 int store_open(struct store **s, const struct store_target *t);
 /* DEST/NAME exists; is it the very selection that a manifest lists? A store without staging folder,
  * in which store_load, store_compare and store_put end with ERR_EXISTS at the first difference. */

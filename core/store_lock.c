@@ -13,6 +13,7 @@
 #include "core/fs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,6 +81,8 @@ static int check_staging(const struct store *s) {
     int rc = check_owner(s, s->staging);
     if (!rc)
         rc = check_mount(s);
+    if (!rc && faccessat(s->staging, ".", W_OK | X_OK, AT_EACCESS) < 0)
+        rc = -errno;
     return rc ? rc : close_to_others(s);
 }
 

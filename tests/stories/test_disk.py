@@ -2,10 +2,15 @@
 """Disks that fail and limits that are too low: what the user is told, and what is kept.
 
 More of it, at random: tests/campaign --only crash disk limits."""
+import os
+import pathlib
+import signal
+
 import pytest
 
 from faulty import Disk
 from lan import LANYARD
+from process import until
 from tree import make_tree, same_tree
 from verbs import MIB, nothing_left, random_file, share
 
@@ -68,6 +73,31 @@ def test_too_few_open_files_or_threads(folder):
         refused = folder.get("film", "prlimit", limit).exits(1)
         assert "cannot start: " in refused.err, refused.err
     folder.get("film", "prlimit", "--nofile=64").ok()
+
+
+def test_too_few_processes_of_an_ordinary_user(cable):
+    """The limit counts threads, too. Root has none; in a user namespace it is an ordinary user."""
+    anna, bert = cable.hosts
+    alone = int(pathlib.Path("/proc/self/uid_map").read_text().split()[2]) < 65536
+    user = [] if alone else ["setpriv", "--reuid=64123", "--regid=64123", "--clear-groups"]
+    cable.dir.chmod(0o755)
+    random_file(anna / "film", MIB)
+    port = share(anna, "film").port
+    state = anna.dir / "of-user"
+    state.mkdir()
+    anna.more_environment["XDG_STATE_HOME"] = str(state)
+    for folder in [] if alone else [bert.dir, *bert.dir.rglob("*"), state]:
+        os.chown(folder, 64123, 64123)
+    for n in range(1, 9):
+        few = [*user, "prlimit", f"--nproc={n}", LANYARD]
+        got = bert.run(*few, "download", anna.address, port, "film")
+        a = anna.spawn(*few, "share", "--json", "film")
+        until(lambda: a.over() or "ready" in a.out, "an end or a beginning", 20)
+        a.kill(signal.SIGTERM)
+        for p in got, a.result():
+            assert p.code == 0 or p.code == 1 and "cannot start: " in p.err, (n, p.code, p.err)
+        assert alone or n > 1 or got.code == 1
+    assert alone or got.code == 0 and (bert / "film").exists()
 
 
 def test_keys_cannot_be_remembered(folder):

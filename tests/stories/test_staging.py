@@ -6,18 +6,18 @@ import os
 
 import pytest
 
-from faulty import Disk
+from faulty import MODES_HOLD, Disk
 from lan import LANYARD
 from verbs import (MIB, download, download_until, nothing_left, random_file, same, seconds, share,
                    staging)
 
-SIZE = 24 * MIB
-PART = 6 * MIB
+SIZE = 12 * MIB
+PART = 4 * MIB
 
 
 @pytest.fixture
 def slow(cable):
-    cable.hosts[0].limit("100mbit")
+    cable.hosts[0].limit("200mbit")
     return cable
 
 
@@ -100,3 +100,117 @@ def test_what_is_left_of_another_version_is_told(slow):
     done = bert.run("lanyard", "download", *words).ok()
     assert "film.lanyard-part is left of another download" in done.err
     assert sorted(os.listdir(part)) == before
+
+
+# Two at once, moves and copies
+
+def test_overlapping_downloads_at_once(slow):
+    """A folder, and a file that is in it."""
+    anna, bert = slow.hosts
+    folder, port = serve_folder(anna)
+    both = [bert.spawn("lanyard", "download", anna.address, port, name)
+            for name in ["folder", "folder/film"]]
+    both[0].result(seconds(60)).exits(7)  # but for the link
+    both[1].result(seconds(60)).ok()
+    same_folder(folder, bert / "folder")
+    same(folder / "film", bert / "film")
+    assert sorted(os.listdir(bert.files)) == ["film", "folder"]
+
+
+@pytest.mark.parametrize("to", ["elsewhere.lanyard-part", "sub/film.lanyard-part"])
+def test_moved_while_a_download_writes_to_it(slow, to):
+    """It goes on in there, wherever it is, and the result appears where it was asked for."""
+    anna, bert = slow.hosts
+    film = random_file(anna / "film", SIZE)
+    words = anna.address, share(anna, "film").port, "film"
+    (bert / "sub").mkdir()
+    p = download_until(bert, "film", *words, size=PART)
+    staging(bert, "film").rename(bert / to)
+    p.result(seconds(60)).ok()
+    same(film, bert / "film")
+    download(bert, *words, "-o", (bert / to).parent).ok()
+    same(film, (bert / to).parent / "film")
+
+
+def test_the_staging_of_another_name_is_not_mixed_in(slow):
+    anna, bert = slow.hosts
+    folder, port = serve_folder(anna)
+    interrupt(bert, "film", anna.address, port, "folder/film").rename(staging(bert, "folder"))
+    download(bert, anna.address, port, "folder").exits(7)
+    same_folder(folder, bert / "folder")
+    nothing_left(bert, "folder")
+
+
+@pytest.mark.parametrize("copy", ["cp -a {0} {1}", "cp -R --sparse=never {0} {1}",
+                                  "tar -cf - {0} | tar -C {1} -xf -"])
+def test_copied_to_another_disk(slow, copy):
+    """It is read again before it is believed: nothing of what was copied comes over the cable."""
+    anna, bert = slow.hosts
+    film = random_file(anna / "film", SIZE)
+    words = anna.address, share(anna, "film").port, "film"
+    part, (disk, seen) = interrupt(bert, "film", *words), bert.disk(64)
+    bert.check("sh", "-c", f"cd {bert.files} && {copy.format(part.name, disk)}")
+    (bert / "back").mkdir()
+    bert.check("sh", "-c", f"cd {disk} && {copy.format(part.name, bert / 'back')}")
+    for folder, inside in [(disk, seen), (bert / "back", bert / "back")]:
+        done = download(bert, *words, "-o", folder).ok().last()
+        assert done["reused"] >= PART - MIB and done["fetched"] + done["reused"] == SIZE
+        same(film, inside / "film")
+        assert os.listdir(inside) == ["film"]
+
+
+# Folders that nobody can work in
+
+@pytest.mark.parametrize("path", [".", "journal"])
+def test_read_only(slow, path):
+    """Said in a sentence, and nothing is lost."""
+    anna, bert = slow.hosts
+    film = random_file(anna / "film", SIZE)
+    words = LANYARD, "download", anna.address, share(anna, "film").port, "film"
+    part = interrupt(bert, "film", *words[2:])
+    was, before = (part / path).stat().st_mode, sorted(os.listdir(part))
+    (part / path).chmod(was & 0o7555)
+    refused = bert.run(*MODES_HOLD, *words).exits(1)
+    assert "film.lanyard-part may not be written to" in refused.err
+    assert sorted(os.listdir(part)) == before
+    (part / path).chmod(was)
+    again = bert.run(*MODES_HOLD, *words).ok()
+    assert "were here already" in again.err
+    same(film, bert / "film")
+
+
+def make_zeros(part):
+    """A journal of 1 TiB without a header."""
+    (part / "journal").write_bytes(b"")
+    os.truncate(part / "journal", 1 << 40)
+
+
+def link_to_zeros(part):
+    (part / "journal").unlink()
+    (part / "journal").symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("spoil", [make_zeros, link_to_zeros])
+def test_a_journal_without_end_is_not_ours(slow, spoil):
+    anna, bert = slow.hosts
+    random_file(anna / "film", SIZE)
+    words = anna.address, share(anna, "film").port, "film"
+    part = interrupt(bert, "film", *words)
+    before = (part / "data").stat()
+    spoil(part)
+    refused = bert.run("lanyard", "download", *words, timeout=seconds(20)).exits(1)
+    assert "film.lanyard-part is in the way" in refused.err and "not touched" in refused.err
+    assert (part / "data").stat().st_mtime_ns == before.st_mtime_ns
+
+
+@pytest.mark.unsanitized  # measures memory
+@pytest.mark.parametrize("name", ["journal", "manifest", "data"])
+def test_a_hole_of_a_tebibyte_behind_it(slow, name):
+    anna, bert = slow.hosts
+    film = random_file(anna / "film", SIZE)
+    words = anna.address, share(anna, "film").port, "film"
+    os.truncate(interrupt(bert, "film", *words) / name, 1 << 40)
+    done = download(bert, *words, timeout=20).ok()
+    assert done.peak_rss < 64 * MIB
+    same(film, bert / "film")
+    nothing_left(bert, "film")
