@@ -334,6 +334,12 @@ int fs_rename_over(int from_dir, const char *from, int to_dir, const char *to) {
     return renameat(from_dir, from, to_dir, to) < 0 ? -errno : 0;
 }
 
+int fs_exchange(int dir_a, const char *a, int dir_b, const char *b) {
+    if (!names_ok(a, b) || old_kernel)
+        return -EINVAL;
+    return renameat2(dir_a, a, dir_b, b, RENAME_EXCHANGE) < 0 ? -errno : 0;
+}
+
 /* --- file systems ------------------------------------------------------------------------- */
 
 bool fs_is_remote(int fd) {

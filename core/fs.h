@@ -62,6 +62,8 @@ int fs_same_mount(int a, int b);
 int fs_rename_new(int from_dir, const char *from, int to_dir, const char *to);
 /* Atomic replacement. */
 int fs_rename_over(int from_dir, const char *from, int to_dir, const char *to);
+/* Each gets the other's name. -EINVAL, -ENOSYS: this file system cannot do it. */
+int fs_exchange(int dir_a, const char *a, int dir_b, const char *b);
 
 /* How many bytes there were before the end of the file, at most len. */
 ssize_t fs_pread_some(int fd, void *buf, size_t len, uint64_t offset);

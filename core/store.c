@@ -18,7 +18,8 @@
 
 void (*store_step_hook)(const char *name);
 
-const char *const store_files[] = {"data", "done", "manifest", "manifest.new", "journal.new", NULL};
+const char *const store_files[] = {"data",         "done",        STORE_NEXT, "manifest",
+                                   "manifest.new", "journal.new", NULL};
 
 void store_close_fd(int *fd) {
     if (*fd >= 0)

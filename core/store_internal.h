@@ -41,6 +41,9 @@ enum {
 /* A name in the staging folder, for a moment: e with acute, composed. */
 #define STORE_PROBE "\xc3\xa9"
 
+/* What an update is about to put in the place of an old entry. */
+#define STORE_NEXT "next"
+
 struct store_skip {
     uint32_t entry;
     int why;

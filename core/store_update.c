@@ -3,7 +3,7 @@
  * store_update -- an older copy is brought up to date, one entry after the other
  *
  *     every chunk is here -> what differs stands whole in staging (store_stage) -> sync
- *         -> each entry: a rename over the old one; folders: made when they are missing
+ *         -> each entry: by a rename into the place of the old one; folders: made when they are missing
  *         -> modes and times of folders -> sync -> remove staging
  *
  * Nothing is deleted. A file that was changed since it was looked at, or is newer than the
@@ -86,6 +86,57 @@ static int is_untouched(struct update *u, struct stat *st, bool *there) {
     return rc ? rc : ERR_TOUCHED;
 }
 
+static bool is_file(const struct stat *a, const struct stat *b) {
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Between the last look and the rename somebody may have saved the file: then he gets it back. And
+ * if he has saved it once more meanwhile, in the place of ours, it is that one which stays. */
+static int give_back(const struct store *s, int to, const char *name, const struct stat *ours) {
+    struct stat out;
+    int rc = fs_exchange(s->staging, STORE_NEXT, to, name);
+    if (!rc)
+        rc = fs_stat(s->staging, STORE_NEXT, &out);
+    if (!rc && !is_file(&out, ours))
+        rc = fs_exchange(s->staging, STORE_NEXT, to, name);
+    return rc ? rc : ERR_TOUCHED;
+}
+
+/* The two have changed places: what came out tells what was replaced. */
+static int look_at_old(const struct store *s, int to, const char *name, const struct stat *ours,
+                       const struct stat *old) {
+    struct stat out;
+    store_step("exchanged");
+    int rc = fs_stat(s->staging, STORE_NEXT, &out);
+    if (!rc &&
+        (!is_file(&out, old) || out.st_size != old->st_size ||
+         out.st_mtim.tv_sec != old->st_mtim.tv_sec || out.st_mtim.tv_nsec != old->st_mtim.tv_nsec))
+        rc = give_back(s, to, name, ours);
+    if (!rc || rc == ERR_TOUCHED)
+        (void)fs_unlink(s->staging, STORE_NEXT); /* else it goes with staging */
+    return rc;
+}
+
+/* Under the name that its slots speak of, nothing but what they mean may ever stand: a crash could
+ * leave it there. So it gets another name first. */
+static int replace_old(struct update *u, int from, int to, const struct stat *old) {
+    const struct store *s = u->s;
+    struct stat ours;
+    int rc = fs_rename_over(from, u->from->name, s->staging, STORE_NEXT);
+    if (rc)
+        return rc;
+    rc = fs_stat(s->staging, STORE_NEXT, &ours);
+    if (!rc)
+        rc = fs_exchange(s->staging, STORE_NEXT, to, u->to->name);
+    if (!rc)
+        return look_at_old(s, to, u->to->name, &ours, old);
+    if (rc == -EINVAL || rc == -ENOSYS)
+        rc = fs_rename_over(s->staging, STORE_NEXT, to, u->to->name);
+    if (rc) /* it may be tried again */
+        (void)fs_rename_over(s->staging, STORE_NEXT, from, u->from->name);
+    return rc == -ENOENT ? ERR_TOUCHED : rc;
+}
+
 static int replace(struct update *u) {
     struct stat st;
     bool there;
@@ -97,7 +148,7 @@ static int replace(struct update *u) {
         return rc;
     store_step("replace");
     if (there)
-        rc = fs_rename_over(from, u->from->name, to, u->to->name);
+        rc = replace_old(u, from, to, &st);
     else
         rc = fs_rename_new(from, u->from->name, to, u->to->name);
     if (!rc)

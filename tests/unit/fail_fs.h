@@ -54,6 +54,7 @@ WRAP(int, fs_chmod, (int root, const char *path, mode_t mode), (root, path, mode
 WRAP(int, fs_set_mtime, (int root, const char *path, int64_t ns), (root, path, ns))
 WRAP(int, fs_remove_tree, (int root, const char *path), (root, path))
 WRAP(int, fs_rename_new, (int a, const char *b, int c, const char *d), (a, b, c, d))
+WRAP(int, fs_exchange, (int a, const char *b, int c, const char *d), (a, b, c, d))
 WRAP(int, fs_rename_over, (int a, const char *b, int c, const char *d), (a, b, c, d))
 WRAP(ssize_t, fs_pread_some, (int fd, void *buf, size_t len, uint64_t at), (fd, buf, len, at))
 WRAP(int, fs_pread_all, (int fd, void *buf, size_t len, uint64_t at), (fd, buf, len, at))

@@ -318,6 +318,50 @@ static void copied_from_another(void **arg) {
                       "big", ERR_NEWER);
 }
 
+static const char *saved_at;
+
+static void save(const char *step) {
+    if (!strcmp(step, "replace") && strcmp(saved_at, "rewritten"))
+        shell("echo first > mine; mv mine d/small");
+    if (!strcmp(step, "replace") && !strcmp(saved_at, "rewritten"))
+        shell("echo rewritten > d/small");
+    if (!strcmp(step, "exchanged") && !strcmp(saved_at, "second"))
+        shell("echo second > mine; mv mine d/small");
+}
+
+/* Between the last look and the rename; and once more before we have noticed. */
+static void saved_at_the_last_moment(void **arg) {
+    static const char *const moments[] = {"first", "second", "rewritten"};
+    char want[16];
+    for (unsigned i = 0; i < 3; i++) {
+        saved_at = moments[i];
+        spoil(&dest, "d/small", 5, 5);
+        store_step_hook = save;
+        assert_int_equal(update(&dest, "d", &src, &u), 0);
+        store_step_hook = NULL;
+        assert_int_equal(u.skipped, 1);
+        snprintf(want, sizeof want, "%s\n", saved_at);
+        scratch_expect(&dest, "d/small", want);
+        expect_only(&dest, "d");
+        spoil(&dest, "d/small", 3, 5);
+        brought_up_to_date(1);
+    }
+}
+
+static void remove_it(const char *step) {
+    if (!strcmp(step, "replace"))
+        shell("rm d/small");
+}
+
+static void removed_at_the_last_moment(void **arg) {
+    spoil(&dest, "d/small", 5, 5);
+    store_step_hook = remove_it;
+    assert_int_equal(update(&dest, "d", &src, &u), 0);
+    store_step_hook = NULL;
+    assert_int_equal(u.skipped, 1);
+    brought_up_to_date(1);
+}
+
 /* --- crashes --------------------------------------------------------------------------------- */
 
 static unsigned steps_left;
@@ -504,6 +548,8 @@ int main(void) {
         TEST(appeared_meanwhile),
         TEST(became_a_folder_meanwhile),
         TEST(copied_from_another),
+        TEST(saved_at_the_last_moment),
+        TEST(removed_at_the_last_moment),
         TEST(a_crash_at_every_step),
         TEST(crash_in_clean_up),
         TEST(staging_of_the_other_kind),
