@@ -3,7 +3,7 @@
  * store_update -- an older copy is brought up to date, one entry after the other
  *
  *     every chunk is here -> what differs stands whole in staging (store_stage) -> sync
- *         -> each entry: by a rename into the place of the old one; folders: made when they are missing
+ *         -> each entry: it changes places with the old one; folders: made when they are missing
  *         -> modes and times of folders -> sync -> remove staging
  *
  * Nothing is deleted. A file that was changed since it was looked at, or is newer than the
