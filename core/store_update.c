@@ -39,7 +39,13 @@ static int unlock(struct update *u) {
     return rc == -EPERM ? -EACCES : rc;
 }
 
-/* Does it once more if the folder was in the way; what cannot be changed here is left out. */
+/* The entry cannot be changed here, or must not be: no reason to end. */
+static bool is_to_leave(int err) {
+    return err == -EACCES || err == -EPERM || err == -EROFS || err == ERR_TOUCHED ||
+           err == ERR_KIND || err == ERR_MOUNT || store_is_refused(err);
+}
+
+/* Does it once more if the folder was in the way. */
 static int do_entry(struct update *u, int (*act)(struct update *u)) {
     int rc = act(u);
     if (rc == -EACCES && !unlock(u))
@@ -48,10 +54,7 @@ static int do_entry(struct update *u, int (*act)(struct update *u)) {
         rc = ERR_TOUCHED;
     if (rc == -EXDEV || rc == -EBUSY) /* staging is of another mount */
         rc = ERR_MOUNT;
-    if (rc == -EACCES || rc == -EPERM || rc == -EROFS || rc == ERR_TOUCHED || rc == ERR_KIND ||
-        rc == ERR_MOUNT || store_is_refused(rc))
-        return update_leave(u, rc);
-    return rc;
+    return is_to_leave(rc) ? update_leave(u, rc) : rc;
 }
 
 /* Somebody may have moved the copy away and put another one there. */

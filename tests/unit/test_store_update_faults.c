@@ -118,7 +118,7 @@ static int take_chunk(struct store *s, const struct plan *plan, uint64_t chunk) 
     return rc ? rc : result < 0 ? result : 0;
 }
 
-static int run_store(struct store *s, struct plan *plan) {
+static int take_all(struct store *s, struct plan *plan) {
     const struct catalog *c = store_catalog(s);
     uint64_t missing;
     int rc = c ? 0 : take_list(s);
@@ -136,31 +136,27 @@ static int run_store(struct store *s, struct plan *plan) {
     return rc;
 }
 
-static int run(void *arg) {
-    struct store_target t = {.dir = dest.path, .name = "d", .path = "share/name", .update = true};
+static int run_store(struct store *s) {
     struct plan plan = {0};
-    struct store *s;
-    skipped = 0;
-    int rc = store_open(&s, &t);
-    if (rc)
-        return rc;
-    rc = run_store(s, &plan);
+    int rc = take_all(s, &plan);
     plan_clear(&plan);
     store_close(s);
     return rc;
 }
 
+static int run(void *arg) {
+    struct store_target t = {.dir = dest.path, .name = "d", .path = "share/name", .update = true};
+    struct store *s;
+    skipped = 0;
+    int rc = store_open(&s, &t);
+    return rc ? rc : run_store(s);
+}
+
 static int compare(void *arg) {
     struct store_target t = {.dir = dest.path, .name = "d", .path = "share/name"};
-    struct plan plan = {0};
     struct store *s;
     int rc = store_open_same(&s, &t);
-    if (rc)
-        return rc;
-    rc = run_store(s, &plan);
-    plan_clear(&plan);
-    store_close(s);
-    return rc;
+    return rc ? rc : run_store(s);
 }
 
 /* --- a disk that fails ----------------------------------------------------------------------- */
