@@ -7,7 +7,7 @@
 #include "pair.h"
 
 enum {
-    AT_ONCE = 24, /* downloads: each waits a little before it dials again */
+    AT_ONCE = 96, /* downloads: each waits a little before it dials again */
     STEP = 29,
     WIDE_STEP = 113,
     WHOLE_MS = 100000,
@@ -158,7 +158,7 @@ static int make_tree(void **state) {
     /* in memory if that can be had: many hundreds of downloads are synced */
     run_shell(p,
               "m=$(mktemp -d -p /dev/shm lanyard-test-XXXXXX) && rmdir out && ln -s $m out || :; "
-              "for i in $(seq 0 23); do mkdir out/$i; done; "
+              "for i in $(seq 0 95); do mkdir out/$i; done; "
               "mkdir share/t share/t/d; head -c 3000 /dev/urandom > share/t/d/f; "
               ": > share/t/none; echo 'younger than the walk' | head -c 20 > share/t/g; "
               "ln -s d/f share/t/link; touch -d '+1 hour' share/t/d/f share/t/g");

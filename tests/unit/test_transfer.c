@@ -37,7 +37,7 @@ static void stopped_goes_on(void **state) {
     uint64_t fetched = 0;
     unsigned runs = 0;
 
-    run_shell(p, "head -c 60000000 /dev/urandom > share/big");
+    make_big(p);
     p->on_progress = stop_early;
     while (fetch_all(p, "share/big", "big") == ERR_STOPPED) {
         assert_true(p->incomplete);
@@ -48,7 +48,7 @@ static void stopped_goes_on(void **state) {
     }
     assert_int_equal(p->why, 0);
     assert_true(runs > 0);
-    assert_int_equal(fetched + p->fetched, 60000000);
+    assert_int_equal(fetched + p->fetched, BIG);
     assert_int_equal(p->reused, fetched);
     run_shell(p, "cmp share/big out/big");
 }
@@ -81,10 +81,11 @@ static void restart_server(struct pair *p, const struct fetch_event *e) {
 static void restarted_server_is_found(void **state) {
     struct pair *p = *state;
 
-    run_shell(p, "head -c 60000000 /dev/urandom > share/big");
+    make_big(p);
     p->on_progress = restart_server;
     assert_int_equal(fetch_all(p, "share/big", "big"), 0);
-    assert_int_equal(p->fetched, 60000000);
+    assert_null(p->on_progress); /* it was restarted */
+    assert_int_equal(p->fetched, BIG);
     run_shell(p, "cmp share/big out/big");
 }
 
@@ -102,13 +103,13 @@ static void leave_for_good(struct pair *p, const struct fetch_event *e) {
 static void other_source_takes_over(void **state) {
     struct pair *p = *state;
 
-    run_shell(p, "head -c 60000000 /dev/urandom > share/big");
+    make_big(p);
     start_second(p);
     p->on_progress = leave_for_good;
     p->second_port = server_port(second.server);
     assert_int_equal(fetch_all(p, "share/big", "big"), 0);
     assert_null(p->server);
-    assert_int_equal(p->fetched, 60000000);
+    assert_int_equal(p->fetched, BIG);
     assert_int_equal(p->sources, 2);
     run_shell(p, "cmp share/big out/big");
 }
