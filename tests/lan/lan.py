@@ -66,7 +66,10 @@ exec sleep infinity
 
 
 def die_with_parent():
+    """In a child: it ends with us, and listens to signals also if we run under nohup."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    for s in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(s, signal.SIG_DFL)
 
 
 class Namespace:
