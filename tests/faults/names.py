@@ -73,7 +73,7 @@ def fold_mount(round, host, how):
     return at, pathlib.Path(f"/proc/{host.pid}/root") / str(at)[1:]
 
 
-@fault("names-folding")
+@fault("names-folding", short=0)
 def names_folding(round):
     """Names that are one on a file system that folds case and normalization: one of them arrives"""
     anna, bert = round.hosts(limit="600mbit")
