@@ -30,12 +30,6 @@ int client_load_trust(struct app *app, struct trust *t) {
     return CODE_FAILED;
 }
 
-bool signal_is_ignored(int signum) {
-    struct sigaction now;
-
-    return sigaction(signum, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
-}
-
 /* Whatever lies on disk is good for the next run at any moment. */
 static void on_guard(uv_timer_t *timer) {
     struct client *c = timer->data;
@@ -58,33 +52,25 @@ static void on_signal(uv_signal_t *handle, int signum) {
 }
 
 static void start_signals(struct client *c) {
-    static const int watched[CLIENT_SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
-
     uv_timer_init(c->loop, &c->guard);
     uv_unref((uv_handle_t *)&c->guard);
     c->guard.data = c;
     c->stop_code = CODE_INCOMPLETE;
-    for (unsigned i = 0; i < CLIENT_SIGNALS; i++) {
+    for (unsigned i = 0; i < STOP_SIGNALS; i++) {
         uv_signal_init(c->loop, &c->signals[i]);
         c->signals[i].data = c;
-        if (watched[i] != SIGHUP || !signal_is_ignored(SIGHUP))
-            uv_signal_start(&c->signals[i], on_signal, watched[i]);
+        if (stop_is_heeded(stop_signals[i]))
+            uv_signal_start(&c->signals[i], on_signal, stop_signals[i]);
         uv_unref((uv_handle_t *)&c->signals[i]);
     }
 }
 
-void ignore_late_signals(void) {
-    signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-}
-
 static void end_signals(struct client *c) {
-    for (unsigned i = 0; i < CLIENT_SIGNALS; i++)
+    for (unsigned i = 0; i < STOP_SIGNALS; i++)
         uv_close((uv_handle_t *)&c->signals[i], NULL);
     uv_close((uv_handle_t *)&c->guard, NULL);
     if (!c->app->at_prompt)
-        ignore_late_signals();
+        stop_ignore_late();
 }
 
 static int setup(struct client *c, unsigned buffers, const char *name) {

@@ -13,10 +13,9 @@
 #define CLI_CLIENT_H
 
 #include "cli/app.h"
+#include "cli/stop.h"
 #include "core/conn.h"
 #include "core/trust.h"
-
-enum { CLIENT_SIGNALS = 3 };
 
 struct client {
     struct app *app;
@@ -24,7 +23,7 @@ struct client {
     uv_loop_t *loop;
     struct pool pool;
     struct conn_env env;
-    uv_signal_t signals[CLIENT_SIGNALS];
+    uv_signal_t signals[STOP_SIGNALS];
     uv_timer_t guard;
     unsigned stops;                       /* signals that came */
     int stop_code;                        /* exit code then: CODE_INCOMPLETE */
@@ -43,11 +42,6 @@ int client_run(struct client *c, const bool *done);
 /* Runs the loop until all that was closed is down. A name that is being resolved cannot be called
  * back: after a moment it is left behind, with the loop (app->left_behind). */
 void client_close(struct client *c);
-
-bool signal_is_ignored(int signum);
-/* A command is over: a late Ctrl-C must not turn it into a killed one (libuv puts the default
- * back). */
-void ignore_late_signals(void);
 
 /* Loads the file of known peers. 0, or the exit code of a failure that was reported. */
 int client_load_trust(struct app *app, struct trust *t);

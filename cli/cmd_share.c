@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/host.h"
 #include "cli/json.h"
 #include "cli/loop.h"
 #include "cli/opts.h"
 #include "cli/sharer.h"
+#include "cli/stop.h"
 #include "cli/table.h"
 #include "cli/text.h"
 #include "core/err.h"
@@ -22,7 +22,7 @@
 #define LOG_MODULE "share"
 #include "core/log.h"
 
-enum { SIGNALS = 3, CLOSE_MS = 900 };
+enum { CLOSE_MS = 900 };
 
 static const struct usage usage = {
     .name = "share",
@@ -40,7 +40,7 @@ struct sharing {
     struct host_options o;
     bool json;
     uv_loop_t loop;
-    uv_signal_t signals[SIGNALS];
+    uv_signal_t signals[STOP_SIGNALS];
     uv_timer_t guard; /* for a disk that does not answer while we close */
     struct host host;
     bool closing, closed;
@@ -184,14 +184,13 @@ void share_print(const struct host *h, const char *raw_name) {
 }
 
 static int start(struct sharing *s) {
-    static const int watched[SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
     int code;
 
-    for (unsigned i = 0; i < SIGNALS; i++) {
+    for (unsigned i = 0; i < STOP_SIGNALS; i++) {
         uv_signal_init(&s->loop, &s->signals[i]);
         s->signals[i].data = s;
-        if (watched[i] != SIGHUP || !signal_is_ignored(SIGHUP)) /* nohup(1) */
-            uv_signal_start(&s->signals[i], on_signal, watched[i]);
+        if (stop_is_heeded(stop_signals[i]))
+            uv_signal_start(&s->signals[i], on_signal, stop_signals[i]);
     }
     uv_timer_init(&s->loop, &s->guard);
     code = host_open(&s->host, s->app, &s->loop, &s->o, &host_events, s);
@@ -216,9 +215,9 @@ static int act(struct sharing *s) {
     while (!s->closed)
         uv_run(&s->loop, UV_RUN_ONCE);
     uv_close((uv_handle_t *)&s->guard, NULL);
-    for (unsigned i = 0; i < SIGNALS; i++)
+    for (unsigned i = 0; i < STOP_SIGNALS; i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
-    ignore_late_signals();
+    stop_ignore_late();
     uv_run(&s->loop, UV_RUN_DEFAULT);
     uv_loop_close(&s->loop);
     return s->code;

@@ -4,10 +4,10 @@
  *
  * The program is one table of commands; each has a file cmd_NAME.c.
  */
-#include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/opts.h"
 #include "cli/prompt.h"
+#include "cli/stop.h"
 #include "core/log.h"
 #include "proto/name.h"
 
@@ -163,12 +163,11 @@ static void on_early_signal(int signum) { _exit(CODE_INCOMPLETE); }
 static void on_early_end_of_share(int signum) { _exit(CODE_DONE); }
 
 static void catch_early_signals(const char *command) {
-    static const int watched[] = {SIGINT, SIGTERM, SIGHUP};
     bool shares = command && strcmp(command, "share") == 0;
 
-    for (unsigned i = 0; i < sizeof watched / sizeof *watched; i++)
-        if (watched[i] != SIGHUP || !signal_is_ignored(SIGHUP))
-            signal(watched[i], shares ? on_early_end_of_share : on_early_signal);
+    for (unsigned i = 0; i < STOP_SIGNALS; i++)
+        if (stop_is_heeded(stop_signals[i]))
+            signal(stop_signals[i], shares ? on_early_end_of_share : on_early_signal);
 }
 
 int main(int argc, char **argv) {

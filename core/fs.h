@@ -40,6 +40,10 @@ int fs_create(int root, const char *path, mode_t mode);
 int fs_open_write(int root, const char *path);
 
 int fs_stat(int root, const char *path, struct stat *st); /* of a symlink itself; "" is the root */
+/* Two looks at one file or folder? */
+static inline bool fs_is_same(const struct stat *a, const struct stat *b) {
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
 int fs_mkdir(int root, const char *path, mode_t mode);
 int fs_symlink(int root, const char *path, const char *target);
 ssize_t fs_readlink(int root, const char *path, char *out, size_t cap); /* -ENAMETOOLONG if cut */

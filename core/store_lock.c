@@ -49,8 +49,7 @@ void store_staging_name(const char *name, char out[static NAME_MAX_LEN + 1]) {
 
 static bool is_named(int fd, int dir, const char *name) {
     struct stat a, b;
-    return !fstat(fd, &a) && !fs_stat(dir, name, &b) && a.st_dev == b.st_dev &&
-           a.st_ino == b.st_ino;
+    return !fstat(fd, &a) && !fs_stat(dir, name, &b) && fs_is_same(&a, &b);
 }
 
 /* In a folder that everybody may write to, somebody else may have made it. */

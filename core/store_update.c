@@ -60,8 +60,7 @@ static int do_entry(struct update *u, int (*act)(struct update *u)) {
 /* Somebody may have moved the copy away and put another one there. */
 static bool is_held(const struct update *u, const struct stat *st) {
     struct stat held;
-    return u->to->cur.index > 0 || (!fstat(u->s->old.folder, &held) && held.st_dev == st->st_dev &&
-                                    held.st_ino == st->st_ino);
+    return u->to->cur.index > 0 || (!fstat(u->s->old.folder, &held) && fs_is_same(&held, st));
 }
 
 static int make_folder(struct update *u) {
@@ -89,10 +88,6 @@ static int is_untouched(struct update *u, struct stat *st, bool *there) {
     return rc ? rc : ERR_TOUCHED;
 }
 
-static bool is_file(const struct stat *a, const struct stat *b) {
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
 /* Between the last look and the rename somebody may have saved the file: then he gets it back. And
  * if he has saved it once more meanwhile, in the place of ours, it is that one which stays. */
 static int give_back(const struct store *s, int to, const char *name, const struct stat *ours) {
@@ -100,7 +95,7 @@ static int give_back(const struct store *s, int to, const char *name, const stru
     int rc = fs_exchange(s->staging, STORE_NEXT, to, name);
     if (!rc)
         rc = fs_stat(s->staging, STORE_NEXT, &out);
-    if (!rc && !is_file(&out, ours))
+    if (!rc && !fs_is_same(&out, ours))
         rc = fs_exchange(s->staging, STORE_NEXT, to, name);
     return rc ? rc : ERR_TOUCHED;
 }
@@ -112,7 +107,7 @@ static int look_at_old(const struct store *s, int to, const char *name, const st
     store_step("exchanged");
     int rc = fs_stat(s->staging, STORE_NEXT, &out);
     if (!rc &&
-        (!is_file(&out, old) || out.st_size != old->st_size ||
+        (!fs_is_same(&out, old) || out.st_size != old->st_size ||
          out.st_mtim.tv_sec != old->st_mtim.tv_sec || out.st_mtim.tv_nsec != old->st_mtim.tv_nsec))
         rc = give_back(s, to, name, ours);
     if (!rc || rc == ERR_TOUCHED)
