@@ -118,6 +118,12 @@ class Crash:
             return every
         return sorted(self.random.sample(every, SAMPLE))
 
+    def half(self):
+        """A step in the middle of a run from the beginning."""
+        last = self.run().ok() and self.into.steps
+        self.into.empty()
+        return self.random.randrange(last // 3, last - 8)
+
     def crash(self, **how):
         """The machine, or the program, does not get to its end."""
         died = self.run(SEED=self.random.randrange(10**9), **how)
@@ -190,9 +196,7 @@ def crash_file(round):
 def crash_again(round):
     """a download is killed in the middle, and at every step of the run that resumes it"""
     crash = Crash(round, "s/t", tiny)
-    last = crash.run().ok() and crash.into.steps
-    crash.into.empty()
-    half = round.random.randrange(last // 3, last - 8)
+    half = crash.half()
     crash.sweep("KILL", before=lambda: crash.crash(KILL=half))
 
 
@@ -200,9 +204,7 @@ def crash_again(round):
 def crash_again_cut(round):
     """a download is killed in the middle, and the power goes at every step of the next run"""
     crash = Crash(round, "s/t", tiny)
-    last = crash.run().ok() and crash.into.steps
-    crash.into.empty()
-    half = round.random.randrange(last // 3, last - 8)
+    half = crash.half()
 
     def after():
         if "syncfs" not in [call for call, _ in crash.into.told()]:

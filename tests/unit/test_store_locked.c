@@ -3,56 +3,16 @@
  * by a process without root's rights. */
 #include "core/err.h"
 #include "core/store_internal.h"
-#include "tests/unit/store_source.h"
-
-#include <sys/wait.h>
-
-static struct scratch dest;
-static struct source src;
-static struct store *store;
-static struct plan plan;
+#include "tests/unit/store_run.h"
 
 static int setup(void **arg) {
-    scratch_make(&dest);
+    make_run();
     return 0;
 }
 
 static int teardown(void **arg) {
-    scratch_remove(&dest);
+    drop_run();
     return 0;
-}
-
-static void start(void) {
-    assert_int_equal(open_store(&store, &dest, "d"), 0);
-    assert_int_equal(source_begin(store, &src, &plan), 0);
-}
-
-static const char *die_at;
-
-static void die(const char *step) {
-    if (strcmp(step, die_at) == 0)
-        _exit(42);
-}
-
-static void expect_end(pid_t pid, int code) {
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), code);
-}
-
-/* In a process of its own, which ends before the step. */
-static void commit_and_die(const char *step) {
-    pid_t pid = fork();
-    if (pid == 0) {
-        die_at = step;
-        store_step_hook = die;
-        start();
-        assert_int_equal(source_give_all(store, &src, &plan), 0);
-        (void)source_commit(store);
-        _exit(1);
-    }
-    expect_end(pid, 42);
 }
 
 /* Runs it as an ordinary user. */
