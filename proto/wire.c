@@ -47,7 +47,7 @@ static void put_hello(const struct msg *m, struct be_writer *w) {
 static bool get_auth(struct msg *m, struct be_reader *r) {
     m->auth.method = (uint8_t)be_read(r, 1);
     m->auth.proof = be_read_string(r, 1);
-    return true;
+    return m->auth.method != WIRE_AUTH_CODE || m->auth.proof.len == WIRE_PROOF_LEN;
 }
 
 static void put_auth(const struct msg *m, struct be_writer *w) {

@@ -112,6 +112,7 @@ enum {
     WIRE_MANIFEST_HEAD = 12, /* of MANIFEST before its page */
     WIRE_DIGEST_HEAD = 13,   /* of DIGEST before its digests */
     WIRE_PROOF_MAX = 254,
+    WIRE_PROOF_LEN = 32, /* in AUTH with a code, and in its AUTHED */
     WIRE_TEXT_MAX = 504, /* bytes of the sentence in ERROR and BYE */
     WIRE_CONTROL_MAX = 64 * 1024,
     WIRE_PAGE_MAX = 1024 * 1024, /* bytes of manifest in one MANIFEST */
@@ -123,6 +124,10 @@ enum {
 
 /* No file, and no sum of files, is larger; so sums of sizes and offsets cannot overflow. */
 #define WIRE_SIZE_MAX ((uint64_t)1 << 62)
+
+enum { WIRE_FEATURE_CODE = 1 }; /* in HELLO of a listener: it asks for an access code */
+
+enum wire_auth_method { WIRE_AUTH_NONE = 0, WIRE_AUTH_CODE = 1 };
 
 struct bytes {
     const uint8_t *at;
@@ -181,8 +186,8 @@ struct msg {
             struct bytes name, software; /* UTF-8, name 1..WIRE_NAME_LEN bytes */
         } hello;
         struct {
-            uint8_t method; /* 0: none */
-            struct bytes proof;
+            uint8_t method;     /* enum wire_auth_method, or one of tomorrow */
+            struct bytes proof; /* WIRE_AUTH_CODE: WIRE_PROOF_LEN bytes */
         } auth;
         struct {
             uint8_t result; /* enum wire_code */

@@ -7,6 +7,7 @@ specification says what the program does. Also reads the example in the specific
 import ctypes
 import ctypes.util
 import hashlib
+import hmac
 import pathlib
 import re
 
@@ -140,6 +141,14 @@ def example():
     return bytes.fromhex(found)
 
 
+def proof(label):
+    """For the code, the keys and the session of the golden AUTH."""
+    dialler, listener, exported = (bytes(range(at, at + 32)) for at in (0, 32, 64))
+    key = hashlib.scrypt(b"k7f3q9zz", salt=b"lanyard/1 code" + listener, n=2**14, r=8, p=5,
+                         maxmem=2**25, dklen=32)
+    return hmac.digest(key, label + exported + dialler + listener, "sha256")
+
+
 MANIFEST = hex_file(HERE / "manifest.hex")
 THEN = 1700000000 * SECOND
 
@@ -154,8 +163,8 @@ ENTRIES = [
 
 FRAMES = {
     "hello": ("HELLO", False, 0, b"LANY", 1, 0, 0, 5000, "Zoë".encode(), b"lanyard 0.1.0"),
-    "auth": ("AUTH", False, 0, 1, b"\xc0\xde"),
-    "authed": ("AUTHED", False, 0, 0, b"\xa5\x5a"),
+    "auth": ("AUTH", False, 0, 1, proof(b"lanyard/1 dialler")),
+    "authed": ("AUTHED", False, 0, 0, proof(b"lanyard/1 listener")),
     "ping": ("PING", False, 0, 0x0123456789abcdef),
     "pong": ("PONG", False, 0, 0x0123456789abcdef),
     "error": ("ERROR", False, 7, 6, 0, b"nothing here"),

@@ -18,8 +18,15 @@ static const struct golden_msg {
     struct msg m;
 } goldens[] = {
     {"hello", {WIRE_HELLO, 0, 0, .hello = {1, 0, 0, 5000, B("Zo\xc3\xab"), B("lanyard 0.1.0")}}},
-    {"auth", {WIRE_AUTH, 0, 0, .auth = {1, B("\xc0\xde")}}},
-    {"authed", {WIRE_AUTHED, 0, 0, .authed = {WIRE_OK, B("\xa5\x5a")}}},
+    {"auth",
+     {WIRE_AUTH, 0, 0,
+      .auth = {WIRE_AUTH_CODE,
+               B("\xe4\x7a\x38\x2c\xaf\x91\x03\x74\x9c\x51\xd2\x46\x1e\xe0\xd5\xa7"
+                 "\x4c\xa3\xba\x45\x5f\xf0\x89\x6d\x7f\x3b\x69\xaf\xc3\x78\x2e\xe1")}}},
+    {"authed",
+     {WIRE_AUTHED, 0, 0,
+      .authed = {WIRE_OK, B("\x31\xc2\x8f\xf5\xb7\x46\x59\xeb\x6b\x61\x41\x40\xd1\x4a\x27\x80"
+                            "\xf2\xa7\xcd\xd0\xa6\x6e\x03\xd8\x90\xe4\xeb\xe1\xa1\xca\xe9\x2b")}}},
     {"ping", {WIRE_PING, 0, 0, .ping = {0x0123456789abcdef}}},
     {"pong", {WIRE_PONG, 0, 0, .ping = {0x0123456789abcdef}}},
     {"error", {WIRE_ERROR, 0, 7, .error = {WIRE_NOT_FOUND, 0, B("nothing here")}}},

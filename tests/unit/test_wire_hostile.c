@@ -147,6 +147,8 @@ static const struct hostile {
     {"data", 8, 2, "\0\0"}, /* no records */
     {"data", 8, 2, "\0\2"}, /* too few: the sum is wrong */
     {"data", 8, 2, "\0\4"}, /* more than there is room for */
+    {"auth", 9, 1, "\x1f"}, /* a proof that is too short */
+    {"auth", 9, 1, "\0"},
     {"data", 8, 2, "\xff\xff"},
     {"data", 24, 4, "\0\0\0\2"}, /* sum too small */
     {"data", 24, 4, "\0\0\0\4"}, /* sum too large */
@@ -209,7 +211,8 @@ static void what_a_peer_would_refuse_is_not_encoded(void **state) {
         {WIRE_HELLO, .hello = {1, 0, 0, 0, {many, 64}, {many, 1}}},
         {WIRE_HELLO,
          .hello = {1, 0, 0, 0, {many, 256 + 1}, {many, 1}}}, /* a length cut to 8 bits */
-        {WIRE_AUTH, .auth = {0, {many, WIRE_PROOF_MAX + 1}}},
+        {WIRE_AUTH, .auth = {WIRE_AUTH_NONE, {many, WIRE_PROOF_MAX + 1}}},
+        {WIRE_AUTH, .auth = {WIRE_AUTH_CODE, {many, WIRE_PROOF_LEN + 1}}},
         {WIRE_ERROR, .error = {1, 0, {many, WIRE_TEXT_MAX + 1}}},
         {WIRE_ERROR, .error = {1, 0, {many, 65536 + 1}}},
         {WIRE_LIST, 0, 1, .list = {{many, 256}}},
@@ -226,7 +229,7 @@ static void what_a_peer_would_refuse_is_not_encoded(void **state) {
             fail_msg("number %zu was encoded", i);
     struct msg most = {WIRE_ERROR, .error = {1, 0, {many, WIRE_TEXT_MAX}}};
     assert_int_equal(wire_encode(&most, out, sizeof out), 520);
-    most = (struct msg){WIRE_AUTH, .auth = {0, {many, WIRE_PROOF_MAX}}};
+    most = (struct msg){WIRE_AUTH, .auth = {WIRE_AUTH_NONE, {many, WIRE_PROOF_MAX}}};
     assert_int_equal(wire_encode(&most, out, sizeof out), 264);
 }
 
