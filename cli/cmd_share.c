@@ -13,6 +13,7 @@
 
 #include <inttypes.h>
 #include <limits.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,11 @@ static const struct usage usage = {
         "Without PATH: the current folder. Each is seen under its base name. Nothing is copied or\n"
         "read before somebody asks for it. Symlinks are never followed. Others may read what is\n"
         "shared; nobody can change it. A folder is held: moved elsewhere it is still shared, and\n"
-        "another one that takes its place is not.\n",
+        "another one that takes its place is not.\n"
+        "\n"
+        "Every machine of the same link may read it, unless --code or --to say otherwise. A PEER\n"
+        "is a name that `lanyard trust list` shows, NAME#ID, or a KEY. --code makes a new code\n"
+        "for this run; tell it to those who may come in. After 5 wrong ones it is void.\n",
 };
 
 struct sharing {
@@ -120,6 +125,12 @@ static void on_event(void *owner, const struct server_event *e) {
     case SERVER_FAULT:
         log_info("%s: %s", e->peer, e->text);
         break;
+    case SERVER_WRONG_CODE:
+        host_warn_of_code(e);
+        if (s->json)
+            print_event(s, json_pack("{s:s, s:s, s:i}", "event", "wrong-code", "address", e->addr,
+                                     "left", (int)e->left));
+        break;
     }
 }
 
@@ -164,6 +175,16 @@ static void print_ready_json(struct sharing *s) {
     print_event(s, o);
 }
 
+void share_print_code(const struct host *h) {
+    char code[ACCESS_SHOWN_LEN + 1];
+
+    if (!h->code.text[0])
+        return;
+    access_show(&h->code, code);
+    note("Who wants to come in is asked for this code:  %s", code);
+    OPENSSL_cleanse(code, sizeof code);
+}
+
 void share_print(const struct host *h, const char *raw_name) {
     char name[4 * 64], id[KEY_TEXT_LEN + 1], share[4 * 256], first[4 * 256] = "NAME", address[64];
 
@@ -181,6 +202,9 @@ void share_print(const struct host *h, const char *raw_name) {
     if (address[0])
         note("or, where they do not see us,\n  lanyard download %s %u '%s'", address, h->port,
              first);
+    share_print_code(h);
+    if (h->only)
+        note("Only those named with --to are answered.");
 }
 
 static int start(struct sharing *s) {
@@ -197,6 +221,7 @@ static int start(struct sharing *s) {
     if (code)
         return code;
     if (s->json) {
+        share_print_code(&s->host);
         print_ready_json(s);
     } else {
         share_print(&s->host, s->host.name);
@@ -225,11 +250,15 @@ static int act(struct sharing *s) {
 
 int cmd_share(struct app *app, int argc, char **argv) {
     struct sharing s = {.app = app, .o.port = -1};
+    struct opt_texts to = {0};
     const struct opt table[] = {
         {"name", 'n', "NAME", "be seen under this name (default: the host's)", OPT_TEXT, &s.o.name},
         {"port", 'p', "P", "listen there (default: 5000, or the next free one)", OPT_PORT,
          &s.o.port},
         {"hidden", 0, NULL, "offer entries with a leading dot too", OPT_FLAG, &s.o.hidden},
+        {"routed", 0, NULL, "answer machines of other links too", OPT_FLAG, &s.o.routed},
+        {"code", 'c', NULL, "answer only those who know a code, and tell it", OPT_FLAG, &s.o.code},
+        {"to", 't', "PEER", "answer only this known peer; may be repeated", OPT_TEXTS, &to},
         OPT_COMMON(&s.json),
         {0},
     };
@@ -239,6 +268,8 @@ int cmd_share(struct app *app, int argc, char **argv) {
         return opts_code(parsed);
     s.o.paths = argv + first;
     s.o.n_paths = argc - first;
+    s.o.to = to.text;
+    s.o.n_to = to.n;
     if (app->sharer)
         return sharer_change(app, &s.o);
     return act(&s);

@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/host.h"
 
+#include "cli/client.h"
+#include "cli/what.h"
 #include "core/err.h"
 #include "proto/name.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define LOG_MODULE "share"
 #include "core/log.h"
+
+enum { FILES_WANTED = 4096 };
 
 static int add_path(struct shares *s, const char *path) {
     char shown[1024];
@@ -41,6 +48,89 @@ static int add_paths(struct host *h, const struct host_options *o) {
     return code;
 }
 
+/* ---- who may come in ---- */
+
+static bool is_meant(const char *word, const struct trust_peer *peer) {
+    char key[KEY_TEXT_LEN + 1];
+    struct peer_spec spec;
+
+    key_text(peer->key, key);
+    return strcmp(word, key) == 0 ||
+           (what_parse_peer(&spec, word) == 0 && what_matches(&spec, peer->name, key));
+}
+
+/* All keys of one word of --to. 0, or the exit code of a failure that was reported. */
+static int allow(struct host *h, const struct trust *known, const char *word) {
+    unsigned before = h->n_only;
+    uint8_t(*only)[KEY_LEN] = reallocarray(h->only, h->n_only + known->n + 1, sizeof *only);
+    char shown[1024];
+
+    if (!only)
+        return fail(CODE_FAILED, "out of memory");
+    h->only = only;
+    h->n_only += key_parse(word, only[h->n_only]) == 0; /* whether it is known or not */
+    for (size_t i = 0; i < known->n; i++)
+        if (is_meant(word, &known->peers[i]))
+            memcpy(only[h->n_only++], known->peers[i].key, KEY_LEN);
+    if (h->n_only > before)
+        return 0;
+    name_show(word, strlen(word), shown, sizeof shown);
+    return fail(
+        CODE_NOT_FOUND,
+        "--to: no known peer is called `%s`. `lanyard trust list` shows whom you know; with "
+        "the key that `lanyard id` shows there, `lanyard trust add NAME KEY` pins another",
+        shown);
+}
+
+static int allow_all(struct host *h, const struct host_options *o) {
+    struct trust known;
+    int code;
+
+    if (o->n_to == 0)
+        return 0;
+    code = client_load_trust(h->app, &known);
+    if (code)
+        return code;
+    for (unsigned i = 0; i < o->n_to && !code; i++)
+        code = allow(h, &known, o->to[i]);
+    trust_clear(&known);
+    return code;
+}
+
+static int make_rules(struct host *h, const struct host_options *o) {
+    int err = o->code ? access_make(&h->code) : 0;
+
+    return err ? fail(CODE_FAILED, "cannot make a code: %s", err_text(err)) : allow_all(h, o);
+}
+
+void host_warn_of_code(const struct server_event *e) {
+    if (e->left > 0)
+        warn("a wrong code came from %s; after %u more the code is void", e->addr, e->left);
+    else
+        warn("a wrong code came from %s. It was one too many: the code is void, nobody comes in "
+             "with it any more. End this and share again for a new one",
+             e->addr);
+}
+
+/* ---- the server ---- */
+
+/* Each connection takes a descriptor; we never use select(2). */
+static void raise_file_limit(void) {
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= FILES_WANTED)
+        return;
+    files.rlim_cur = files.rlim_max < FILES_WANTED ? files.rlim_max : FILES_WANTED;
+    setrlimit(RLIMIT_NOFILE, &files); /* if not, fewer peers are answered at a time */
+}
+
+static void forget(struct host *h) {
+    OPENSSL_cleanse(&h->code, sizeof h->code);
+    free(h->only);
+    h->only = NULL;
+    shares_clear(&h->shares);
+}
+
 static void on_event(void *owner, const struct server_event *e) {
     struct host *h = owner;
 
@@ -50,16 +140,21 @@ static void on_event(void *owner, const struct server_event *e) {
 static void on_server_closed(void *owner) {
     struct host *h = owner;
 
-    shares_clear(&h->shares);
+    forget(h);
     h->handler->on_closed(h->owner);
 }
 
-static int listen_at(struct host *h, int port) {
+static int listen_at(struct host *h, const struct host_options *o) {
+    int port = o->port >= 0 ? o->port : h->app->config.port;
     const struct server_options options = {.loop = h->loop,
                                            .id = &h->app->id,
                                            .shares = &h->shares,
                                            .name = h->name,
                                            .port = port,
+                                           .rules = {.routed = o->routed,
+                                                     .code = o->code ? &h->code : NULL,
+                                                     .only = (const uint8_t(*)[KEY_LEN])h->only,
+                                                     .n_only = h->n_only},
                                            .on_event = on_event,
                                            .on_closed = on_server_closed,
                                            .owner = h};
@@ -112,6 +207,7 @@ int host_open(struct host *h, struct app *app, uv_loop_t *loop, const struct hos
     int code;
 
     *h = (struct host){.app = app, .loop = loop, .handler = handler, .owner = owner};
+    raise_file_limit();
     code = app_identity(app);
     if (!code)
         code = app_name(app, o->name, h->name); /* loads the settings too */
@@ -119,9 +215,11 @@ int host_open(struct host *h, struct app *app, uv_loop_t *loop, const struct hos
         return code;
     code = add_paths(h, o);
     if (!code)
-        code = listen_at(h, o->port >= 0 ? o->port : app->config.port);
+        code = make_rules(h, o);
+    if (!code)
+        code = listen_at(h, o);
     if (code) {
-        shares_clear(&h->shares);
+        forget(h);
         return code;
     }
     announce(h);

@@ -16,6 +16,10 @@ struct host_options {
     const char *name; /* --name, or NULL */
     int port;         /* -1: the setting, else SERVER_PORT or the next free one */
     bool hidden;
+    bool routed;           /* answer machines of other links, too */
+    bool code;             /* ask for a code, a new one */
+    const char *const *to; /* answer these peers alone: names that are known, or keys */
+    unsigned n_to;         /* 0: everybody */
     char *const *paths;
     int n_paths; /* 0: the current folder; -1: share nothing */
 };
@@ -31,6 +35,9 @@ struct host {
     struct app *app;
     uv_loop_t *loop;
     struct shares shares;
+    struct access_code code;  /* "": none */
+    uint8_t (*only)[KEY_LEN]; /* NULL: everybody */
+    unsigned n_only;
     struct server *server;
     struct announce *announce;
     char name[64]; /* display name, raw; changes when discovery renames us */
@@ -45,6 +52,9 @@ struct host {
 int host_open(struct host *h, struct app *app, uv_loop_t *loop, const struct host_options *o,
               const struct host_handler *handler, void *owner);
 void host_close(struct host *h);
+
+/* What to tell when SERVER_WRONG_CODE comes. */
+void host_warn_of_code(const struct server_event *e);
 
 /* The address of ours that others reach best, without a port; "" if there is none. */
 void host_address(char out[static 64]);

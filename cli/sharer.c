@@ -28,6 +28,8 @@ static void on_event(void *owner, const struct server_event *e) {
         log_info("%s (%s) asks for %s", e->peer, e->key, e->path);
     else if (e->kind == SERVER_FAULT)
         log_info("%s: %s", e->peer, e->text);
+    else if (e->kind == SERVER_WRONG_CODE)
+        host_warn_of_code(e);
 }
 
 static void on_visible(void *owner, const char *name, bool renamed) {
@@ -135,7 +137,8 @@ void sharer_print(const struct app *app) {
 int sharer_change(struct app *app, const struct host_options *o) {
     int code;
 
-    if (o->n_paths > 0 || o->name || o->port >= 0 || o->hidden) {
+    if (o->n_paths > 0 || o->n_to > 0 || o->name || o->port >= 0 || o->hidden || o->routed ||
+        o->code) {
         sharer_stop(app);
         code = sharer_start(app, o);
         if (code)

@@ -20,5 +20,6 @@ void sharer_print(const struct app *app); /* what it shares, on stderr */
 
 /* What was opened, for people, on stderr. name: under which we are seen, raw. */
 void share_print(const struct host *h, const char *name);
+void share_print_code(const struct host *h); /* if it has one */
 
 #endif

@@ -8,12 +8,13 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/crypto.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LATE_MS = 2000 };
+enum { LATE_MS = 2000, REFUSE_MS = 2000 };
 
 static void on_timer(uv_timer_t *timer);
 
@@ -24,8 +25,13 @@ void conn_kick(struct conn *c) {
 }
 
 void conn_enter(struct conn *c, enum conn_state state, unsigned limit_ms) {
+    uint64_t now = uv_now(c->env->loop);
+
+    /* however fast each step is: whoever comes has so long for all of them */
+    if (c->admit_by && state < OPENED && now + limit_ms > c->admit_by)
+        limit_ms = now < c->admit_by ? (unsigned)(c->admit_by - now) : 0;
     c->state = state;
-    c->due = uv_now(c->env->loop) + limit_ms;
+    c->due = now + limit_ms;
     uv_timer_start(&c->timer, on_timer, limit_ms, 0);
 }
 
@@ -35,6 +41,7 @@ static void give_back_buffers(struct conn *c) {
     struct pool *pool = c->env->pool;
     uint8_t *reserve = c->reserve;
 
+    OPENSSL_cleanse(c->code_key, sizeof c->code_key);
     outq_clear(&c->out);
     if (!pool)
         return;
@@ -63,6 +70,7 @@ void conn_drop(struct conn *c) {
     if (c->state == DEAD)
         return;
     c->state = DEAD;
+    prover_forget(&c->want);
     uv_close((uv_handle_t *)&c->wake, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
     uv_close((uv_handle_t *)&c->tcp, on_handle_closed);
@@ -195,6 +203,8 @@ static int give_up(struct conn *c, int why) {
 
 static int begin(struct conn *c) {
     session_init(&c->session, c->dialled ? SESSION_DIALLER : SESSION_LISTENER);
+    if (!c->dialled)
+        c->admit_by = uv_now(c->env->loop) + c->env->patience->admit;
     set_options(c);
     conn_enter(c, HANDSHAKE, c->env->patience->tls);
     conn_kick(c);
@@ -302,6 +312,23 @@ void conn_set_handler(struct conn *c, const struct conn_handler *h, void *owner)
 }
 
 size_t conn_queued(const struct conn *c) { return c->out.len; }
+
+void conn_refuse(struct conn *c, int why, const char *text) {
+    c->refusal = why;
+    c->refusal_text = text;
+    c->admit_by = uv_now(c->env->loop) + REFUSE_MS;
+    if (c->state < FAREWELL)
+        conn_enter(c, c->state, REFUSE_MS);
+}
+
+void conn_abort(struct conn *c, int why) { conn_fail(c, why, ""); }
+
+int conn_peer(const struct conn *c, struct sockaddr_storage *addr) {
+    int len = sizeof *addr;
+
+    memset(addr, 0, sizeof *addr);
+    return uv_tcp_getpeername(&c->tcp, (struct sockaddr *)addr, &len);
+}
 
 const uint8_t *conn_key(const struct conn *c) { return tls_peer_key(c->tls); }
 

@@ -17,7 +17,9 @@
 
 #include "core/buf.h"
 #include "core/liveness.h"
+#include "core/prover.h"
 #include "core/tls.h"
+#include "core/trust.h"
 #include "proto/session.h"
 
 #include <uv.h>
@@ -35,6 +37,18 @@ struct conn_env {
     uint16_t port;                /* where we listen, 0: nowhere; the owner sets it */
     uint8_t *read_block;          /* CONN_READ_BLOCK bytes that all reads share */
     const struct patience *patience;
+    uint32_t features; /* of our HELLO; the owner sets it */
+    /* Diallers: the code that both ends must prove to know, NULL: none; and the known peers, so that
+     * it is proven to nobody who only took the name of one. The owner sets them. */
+    struct prover *prover;
+    const struct trust *known;
+};
+
+/* What a listener answers to AUTH. */
+struct conn_welcome {
+    bool proves; /* AUTHED carries this proof */
+    uint8_t proof[WIRE_PROOF_LEN];
+    const char *text; /* for whoever is not let in: a sentence, static; or NULL */
 };
 
 /* 0, -ENOMEM, ERR_TLS. id, pool and loop must outlive the env. */
@@ -45,6 +59,12 @@ void conn_env_set_name(struct conn_env *env, const char *name);
 void conn_env_clear(struct conn_env *env); /* takes a zeroed one; all its conns must be gone */
 
 struct conn_handler {
+    /* Dialler: HELLO came, so it is known who is there; nothing but our name was said yet. Below 0:
+     * close with this error. May be NULL. */
+    int (*on_hello)(struct conn *c);
+    /* Listener: AUTH came. 0: let the peer in; below 0: say why, and w->text, and close. NULL:
+     * everybody without a proof comes in. */
+    int (*on_auth)(struct conn *c, const struct msg *m, struct conn_welcome *w);
     /* HELLO and AUTH went well on both sides. Below 0: close with this error. May be NULL. */
     int (*on_open)(struct conn *c);
     /* Every message from INFO_GET on, and ERROR that answers a request (req is not 0). m is good
@@ -62,6 +82,17 @@ int conn_dial(struct conn **c, const struct conn_env *env, const struct sockaddr
 /* -ENOMEM: the connection may still wait in the listener, which takes no other before it. */
 int conn_accept(struct conn **c, const struct conn_env *env, uv_stream_t *listener,
                 const struct conn_handler *h, void *owner);
+
+/* For a listener, right after conn_accept: all that the peer will hear is this error and sentence
+ * (static), as soon as it can; instead of HELLO. It has REFUSE_MS to hear it. */
+void conn_refuse(struct conn *c, int why, const char *text);
+/* Closes now, without a word. on_closed follows. */
+void conn_abort(struct conn *c, int why);
+
+/* The address of the other end. 0, or an error. */
+int conn_peer(const struct conn *c, struct sockaddr_storage *addr);
+/* What proofs are bound to; from HELLO on. 0, ERR_TLS. */
+int conn_bond(const struct conn *c, struct access_bond *bond);
 
 void *conn_owner(const struct conn *c);
 void conn_set_handler(struct conn *c, const struct conn_handler *h, void *owner);

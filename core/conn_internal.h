@@ -5,6 +5,7 @@
  *     conn.c        life: beginning, timers, end, and what owners call
  *     conn_io.c     the socket: reads to messages, queue to writes
  *     conn_talk.c   the conversation: what both roles say and hear
+ *     conn_auth.c   who lets whom in: AUTH and AUTHED
  */
 #ifndef CORE_CONN_INTERNAL_H
 #define CORE_CONN_INTERNAL_H
@@ -50,6 +51,15 @@ struct conn {
     uint8_t *reserve;          /* it came */
 
     uint64_t written, taken; /* bytes given to the socket; see conn_is_taken() */
+
+    bool said_auth;          /* dialler: AUTHED may come */
+    bool proves;             /* dialler: with a proof, which needs this key */
+    struct prover_want want; /* for the key */
+    uint8_t code_key[ACCESS_KEY_LEN];
+    uint64_t admit_by; /* listener: when it must have been let in */
+    int refusal;       /* listener: what it hears instead of HELLO */
+    const char *refusal_text;
+
     struct liveness life;
     uint64_t due; /* when the timer was to fire */
     int why;
@@ -76,9 +86,15 @@ bool conn_is_taken(struct conn *c);
 void conn_log_frame(const struct conn *c, const char *verb, const struct wire_header *h);
 int conn_say(struct conn *c, const struct msg *m);
 int conn_say_hello(struct conn *c);
+int conn_open_up(struct conn *c); /* both sides have said all that comes before requests */
 /* Ends the conversation: drops what has not started, says why, closes when that is sent. */
 void conn_part(struct conn *c, int why, const char *text);
 /* Plaintext has arrived in the session. 0, or an error. */
 int conn_take_message(struct conn *c);
+
+/* conn_auth.c */
+int conn_say_auth(struct conn *c, uint32_t features); /* of the listener's HELLO */
+int conn_on_auth(struct conn *c, const struct msg *m);
+int conn_on_authed(struct conn *c, const struct msg *m);
 
 #endif

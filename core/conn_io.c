@@ -151,7 +151,7 @@ static int hear(struct conn *c) {
         r = tls_read(c->tls, at, len);
         if (c->state == HANDSHAKE && tls_ready(c->tls) && r >= 0) {
             int said = conn_say_hello(c);
-            if (said)
+            if (said || c->state >= FAREWELL)
                 return said;
         }
         if (r <= 0)

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { BUSY_MS = 2000 }; /* when to try again */
+
 void conn_log_frame(const struct conn *c, const char *verb, const struct wire_header *h) {
     log_debug("%s %s %s req %u len %u", c->addr, verb, wire_type_name(h->type), h->req, h->len);
 }
@@ -40,6 +42,7 @@ static int say_farewell(struct conn *c, int why, const char *text) {
         m.error.code = WIRE_TIMEOUT;
     else
         m.error.code = (uint16_t)(err_code(why) ? err_code(why) : WIRE_INTERNAL);
+    m.error.detail = why == WIRE_ERR(WIRE_BUSY) ? BUSY_MS : 0;
     m.error.text = (struct bytes){(const uint8_t *)text, strnlen(text, 255)};
     return conn_say(c, &m);
 }
@@ -53,6 +56,7 @@ void conn_part(struct conn *c, int why, const char *text) {
 
     if (c->state >= FAREWELL)
         return;
+    prover_forget(&c->want);
     if (c->state == CONNECTING || (c->state == HANDSHAKE && why != ERR_TLS)) {
         conn_fail(c, why, text);
         return;
@@ -80,11 +84,15 @@ int conn_say_hello(struct conn *c) {
     m.hello.port = c->env->port;
     m.hello.name = (struct bytes){(const uint8_t *)c->env->name, strlen(c->env->name)};
     m.hello.software = (struct bytes){(const uint8_t *)software, sizeof software - 1};
+    m.hello.features = c->env->features;
     conn_enter(c, WAIT_HELLO, c->env->patience->hello);
-    return conn_say(c, &m);
+    if (!c->refusal)
+        return conn_say(c, &m);
+    conn_part(c, c->refusal, c->refusal_text);
+    return 0;
 }
 
-static int open_up(struct conn *c) {
+int conn_open_up(struct conn *c) {
     log_info("%s: open, %s (%s)", c->addr, c->name, c->software);
     c->life = (struct liveness){.heard = uv_now(c->env->loop)};
     conn_enter(c, OPENED, c->env->patience->ping);
@@ -97,21 +105,7 @@ static int on_hello(struct conn *c, const struct msg *m) {
     name_show((const char *)name->at, name->len, c->name, sizeof c->name);
     name_show((const char *)software->at, software->len, c->software, sizeof c->software);
     conn_enter(c, WAIT_AUTH, c->env->patience->auth);
-    return c->dialled ? conn_say(c, &(struct msg){.type = WIRE_AUTH}) : 0;
-}
-
-static int on_auth(struct conn *c, const struct msg *m) {
-    struct msg answer = {.type = WIRE_AUTHED};
-    int r;
-
-    if (m->auth.method != 0)
-        return WIRE_ERR(WIRE_UNSUPPORTED);
-    r = conn_say(c, &answer);
-    return r ? r : open_up(c);
-}
-
-static int on_authed(struct conn *c, const struct msg *m) {
-    return m->authed.result == WIRE_OK ? open_up(c) : err_of_code(m->authed.result);
+    return c->dialled ? conn_say_auth(c, m->hello.features) : 0;
 }
 
 /* The peer says that it is over, and why. */
@@ -133,9 +127,9 @@ static int on_message(struct conn *c, const struct msg *m) {
     case WIRE_HELLO:
         return on_hello(c, m);
     case WIRE_AUTH:
-        return on_auth(c, m);
+        return conn_on_auth(c, m);
     case WIRE_AUTHED:
-        return on_authed(c, m);
+        return conn_on_authed(c, m);
     case WIRE_PING:
         pong.type = WIRE_PONG;
         return conn_send(c, &pong);

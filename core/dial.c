@@ -25,6 +25,7 @@ struct dial {
     const struct dial_handler *handler; /* NULL: over, we live on for the loop alone */
     void *owner;
     bool key_known, resolving, timer_closed;
+    bool chosen; /* one address is left, whatever becomes of it */
     uint8_t key[KEY_LEN];
 
     struct sockaddr_storage addrs[DIAL_ADDRS_MAX];
@@ -95,7 +96,8 @@ static void finish(struct dial *d, int why, const char *text, struct conn *conn)
 
 /* How much an error says about why there is no connection. */
 static unsigned weight(int why) {
-    if (why == ERR_KEY_OTHER)
+    if (why == ERR_KEY_OTHER || why == ERR_KEY_CHANGED || why == ERR_CODE_UNASKED ||
+        why == ERR_CODE_UNPROVEN)
         return 6;
     if (err_code(why))
         return 5; /* somebody who speaks our protocol told us */
@@ -118,16 +120,29 @@ static void note(struct dial *d, int why, const char *where, const char *text) {
 
 static void next(struct dial *d);
 
+/* It is who we want: no other address is of interest any more. */
+static void choose(struct dial *d, const struct attempt *chosen) {
+    for (unsigned i = 0; i < d->n_started; i++)
+        if (d->attempts[i].conn && &d->attempts[i] != chosen)
+            abandon(&d->attempts[i], 0);
+    d->chosen = true;
+}
+
+static int on_hello(struct conn *c) {
+    struct attempt *a = conn_owner(c);
+    struct dial *d = a->d;
+
+    if (d->key_known && memcmp(conn_key(c), d->key, KEY_LEN) != 0)
+        return ERR_KEY_OTHER;
+    if (d->env->prover)
+        choose(d, a);
+    return 0;
+}
+
 static int on_open(struct conn *c) {
     struct attempt *a = conn_owner(c);
     struct dial *d = a->d;
 
-    if (d->key_known && memcmp(conn_key(c), d->key, KEY_LEN) != 0) {
-        note(d, ERR_KEY_OTHER, conn_addr(c), conn_name(c));
-        abandon(a, ERR_KEY_OTHER);
-        next(d);
-        return 0;
-    }
     a->conn = NULL; /* it is the owner's now */
     d->n_live--;
     finish(d, 0, "", c);
@@ -136,19 +151,22 @@ static int on_open(struct conn *c) {
 
 static void on_closed(struct conn *c, int why, const char *text) {
     struct attempt *a = conn_owner(c);
+    struct dial *d = a->d;
 
     a->conn = NULL;
-    a->d->n_live--;
-    note(a->d, why, conn_addr(c), text);
-    next(a->d);
+    d->n_live--;
+    if (conn_name(c)[0] && d->handler->on_refused)
+        d->handler->on_refused(d->owner, c);
+    note(d, why, conn_addr(c), why == ERR_KEY_OTHER ? conn_name(c) : text);
+    next(d);
 }
 
 static const struct conn_handler conn_events = {
-    .on_open = on_open, .on_message = ignore_message, .on_closed = on_closed};
+    .on_hello = on_hello, .on_open = on_open, .on_message = ignore_message, .on_closed = on_closed};
 
 /* Starts the next address that can be started at all. */
 static void start_one(struct dial *d) {
-    while (d->n_started < d->n_addrs) {
+    while (!d->chosen && d->n_started < d->n_addrs) {
         unsigned i = d->n_started++;
         struct attempt *a = &d->attempts[i];
         char where[ADDR_TEXT_LEN];
@@ -184,11 +202,11 @@ static void on_timer(uv_timer_t *timer) {
 static void next(struct dial *d) {
     uint64_t now = uv_now(d->env->loop), wait = d->deadline > now ? d->deadline - now : 0;
 
-    if (d->n_started == d->n_addrs && d->n_live == 0 && !d->resolving) {
+    if (d->n_live == 0 && (d->chosen || (d->n_started == d->n_addrs && !d->resolving))) {
         finish(d, d->why, d->text, NULL);
         return;
     }
-    if (d->n_started < d->n_addrs && wait > 0)
+    if (!d->chosen && d->n_started < d->n_addrs && wait > 0)
         wait = d->n_live == 0 ? 0 : wait < DIAL_STAGGER_MS ? wait : DIAL_STAGGER_MS;
     uv_timer_start(&d->timer, on_timer, wait, 0);
 }

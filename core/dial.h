@@ -5,8 +5,10 @@
  *     dial_start -> on_done(0, conn) | on_done(why, NULL)        dial_stop at any time
  *
  * Races all addresses, DIAL_STAGGER_MS apart, global before link-local, in the order given
- * otherwise; the first whose HELLO and AUTH are done wins, the others are closed. If a key is
- * wanted, an address where another key answers counts as failed (ERR_KEY_OTHER). Host names are
+ * otherwise; the first whose HELLO and AUTH are done wins, the others are closed. With an access
+ * code the first HELLO wins: it is proven at one address alone, for wrong ones are counted. If a key
+ * is wanted, an address where another key answers counts as failed (ERR_KEY_OTHER), before anything
+ * but our name was said. Host names are
  * resolved (uv_getaddrinfo). Gives up after patience.dial.
  */
 #ifndef CORE_DIAL_H
@@ -27,6 +29,9 @@ struct endpoint {
 
 struct dial;
 struct dial_handler {
+    /* The peer at one address said HELLO, and then it or we did not want to go on: c tells who it
+     * is. Before on_done. May be NULL. */
+    void (*on_refused)(void *owner, const struct conn *c);
     /* Exactly once, unless dial_stop came first; the dial is gone after it. conn: open, its handler
      * and owner to be set by conn_set_handler before this returns. why: the error of the most
      * telling address; text: that address, and what it said. */

@@ -15,6 +15,8 @@
     X(ERR_TLS_CUT, -10102, "the connection was cut in the middle")                                 \
     X(ERR_KEY_CHANGED, -10103, "the peer's key is not the one known under its name")               \
     X(ERR_KEY_OTHER, -10104, "another peer answered at this address")                              \
+    X(ERR_CODE_UNASKED, -10140, "the peer asks for no access code")                                \
+    X(ERR_CODE_UNPROVEN, -10141, "the peer does not know the access code that it asks for")        \
     X(ERR_KEY_FILE, -10105, "the key file is not usable")                                          \
     X(ERR_KNOWN_PEERS, -10106, "the file of known peers is malformed")                             \
     X(ERR_HELD, -10107, "another download is writing there")                                       \

@@ -6,6 +6,7 @@ const struct patience patience_default = {
     .tls = 10000,
     .hello = 10000,
     .auth = 30000,
+    .admit = 10000,
     .dial = 10000,
     .ping = 15000,
     .silence = 45000,

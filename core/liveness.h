@@ -13,6 +13,7 @@
 /* How long each step may take. */
 struct patience {
     unsigned connect, tls, hello, auth;
+    unsigned admit;     /* all of tls, hello and auth together, for whoever comes to us */
     unsigned dial;      /* all addresses of a peer together */
     unsigned ping;      /* silence until we say PING, then again and again */
     unsigned silence;   /* until we give up */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/query.h"
 
+#include "core/addr.h"
 #include "core/err.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +28,9 @@ struct query {
     struct dial *dial;
     struct conn *conn;
     bool timer_closed;
+    bool refused; /* by a peer that said who it is: */
+    char name[256], software[256], addr[ADDR_TEXT_LEN];
+    uint8_t key[KEY_LEN];
 };
 
 static void free_if_down(struct query *q) {
@@ -58,6 +63,11 @@ static struct query_peer peer_of(const struct conn *c) {
                                .key = conn_key(c)};
 }
 
+static struct query_peer refuser_of(const struct query *q) {
+    return (struct query_peer){
+        .name = q->name, .software = q->software, .addr = q->addr, .key = q->key};
+}
+
 static void finish(struct query *q, int why, const char *text, const struct query_info *info) {
     const struct query_handler *h = q->handler;
     struct query_peer peer;
@@ -65,9 +75,8 @@ static void finish(struct query *q, int why, const char *text, const struct quer
     if (!h)
         return;
     q->handler = NULL;
-    if (q->conn)
-        peer = peer_of(q->conn);
-    h->on_done(q->owner, why, text, q->conn ? &peer : NULL, info);
+    peer = q->conn ? peer_of(q->conn) : refuser_of(q);
+    h->on_done(q->owner, why, text, q->conn || q->refused ? &peer : NULL, info);
     shut(q);
 }
 
@@ -207,6 +216,16 @@ static void on_closed(struct conn *c, int why, const char *text) {
 
 static const struct conn_handler conn_events = {.on_message = on_message, .on_closed = on_closed};
 
+static void on_refused(void *owner, const struct conn *c) {
+    struct query *q = owner;
+
+    q->refused = true;
+    snprintf(q->name, sizeof q->name, "%s", conn_name(c));
+    snprintf(q->software, sizeof q->software, "%s", conn_software(c));
+    snprintf(q->addr, sizeof q->addr, "%s", conn_addr(c));
+    memcpy(q->key, conn_key(c), KEY_LEN);
+}
+
 static void on_dialled(void *owner, int why, const char *text, struct conn *c) {
     struct query *q = owner;
     struct query_peer peer;
@@ -230,7 +249,7 @@ static void on_dialled(void *owner, int why, const char *text, struct conn *c) {
         q->handler->on_open(q->owner, &peer);
 }
 
-static const struct dial_handler dial_events = {.on_done = on_dialled};
+static const struct dial_handler dial_events = {.on_refused = on_refused, .on_done = on_dialled};
 
 int query_start(struct query **out, const struct conn_env *env, const struct query_request *r,
                 const struct query_handler *h, void *owner) {

@@ -1,51 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "core/responder.h"
+#include "core/responder_internal.h"
 
 #include "core/err.h"
-#include "core/upload.h"
-#include "proto/name.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { ROWS_LOW = 128 * 1024 }; /* read the next page of a listing when less than this waits */
-
-struct open_job {
-    uv_work_t work; /* first: the request is the job */
-    struct responder *r;
-    uint16_t req;
-    char path[PATH_MAX_LEN + 1];
-    struct walk_watch watch;
-    struct selection *selection;
-    int err;
-};
-
-struct listing {
-    uv_work_t work;
-    struct responder *r;
-    uint16_t req;
-    uint8_t type, mode; /* WIRE_LIST, or WIRE_FIND in this mode */
-    bool running;
-    char arg[PATH_MAX_LEN + 1];
-    struct share_rows *rows;
-    struct walk_watch watch;
-    int result; /* of share_rows_page */
-    uint16_t n;
-    size_t len;
-    uint8_t page[WIRE_CONTROL_MAX - 64];
-};
-
-struct responder {
-    struct responder *next, **link;
-    struct responder_host *host;
-    struct conn *conn;        /* NULL after on_closed */
-    unsigned n_running;       /* jobs and uploads that still use us */
-    struct open_job *opening; /* at most one */
-    struct listing *listing;  /* at most one */
-    struct upload *upload;    /* of the selection that is open */
-    char path[4 * 1024];      /* of that selection, escaped */
-};
 
 static void say(struct responder *r, struct server_event e) {
     char key[KEY_TEXT_LEN + 1] = "";
@@ -61,19 +21,12 @@ static void say(struct responder *r, struct server_event e) {
 
 /* ---- life ---- */
 
-static void free_listing(struct responder *r) {
-    if (r->listing)
-        share_rows_free(r->listing->rows);
-    free(r->listing);
-    r->listing = NULL;
-}
-
 static void free_if_down(struct responder *r) {
     struct responder_host *host = r->host;
 
     if (r->conn || r->n_running)
         return;
-    free_listing(r);
+    responder_free_listing(r);
     *r->link = r->next;
     if (r->next)
         r->next->link = r->link;
@@ -81,8 +34,7 @@ static void free_if_down(struct responder *r) {
     host->on_gone(host);
 }
 
-/* Each job ends here first. True: the conversation still goes on. */
-static bool job_done(struct responder *r) {
+bool responder_job_done(struct responder *r) {
     r->n_running--;
     if (r->conn)
         return true;
@@ -90,7 +42,7 @@ static bool job_done(struct responder *r) {
     return false;
 }
 
-static void on_upload_gone(void *owner) { job_done(owner); }
+static void on_upload_gone(void *owner) { responder_job_done(owner); }
 
 static void close_upload(struct responder *r) {
     struct upload *u = r->upload;
@@ -102,7 +54,7 @@ static void close_upload(struct responder *r) {
     upload_close(u);
 }
 
-static int send_error(struct responder *r, uint16_t req, int err) {
+int responder_send_error(struct responder *r, uint16_t req, int err) {
     struct msg m = {.type = WIRE_ERROR, .req = req};
 
     m.error.code = (uint16_t)(err_code(err) ? err_code(err) : WIRE_IO);
@@ -150,8 +102,8 @@ static void on_opened(uv_work_t *work, int status) {
     int err;
 
     r->opening = NULL;
-    if (job_done(r)) {
-        err = job->err < 0 ? send_error(r, job->req, job->err) : adopt(r, job);
+    if (responder_job_done(r)) {
+        err = job->err < 0 ? responder_send_error(r, job->req, job->err) : adopt(r, job);
         if (err < 0)
             conn_close(r->conn, err);
     }
@@ -181,88 +133,6 @@ static int on_open_request(struct responder *r, const struct msg *m) {
     r->n_running++;
     r->opening = job;
     return 0;
-}
-
-/* ---- LIST, FIND ---- */
-
-static void run_listing(uv_work_t *work) {
-    struct listing *l = (struct listing *)work;
-    const struct shares *shares = l->r->host->shares;
-    int err = 0;
-
-    if (!l->rows && l->type == WIRE_LIST)
-        err = share_rows_list(&l->rows, shares, l->arg);
-    else if (!l->rows)
-        err = share_rows_find(&l->rows, shares, (enum wire_find_mode)l->mode, l->arg);
-    if (err == 0)
-        share_rows_watch(l->rows, &l->watch);
-    if (err == 0)
-        err = share_rows_page(l->rows, l->page, sizeof l->page, &l->len, &l->n);
-    l->result = err;
-}
-
-static int next_page(struct responder *r);
-
-static int send_page(struct responder *r, const struct listing *l) {
-    struct msg m = {.req = l->req};
-
-    if (l->result < 0)
-        return send_error(r, l->req, l->result);
-    m.type = l->type == WIRE_LIST ? WIRE_ENTRIES : WIRE_FOUND;
-    m.flags = l->result == 0 ? WIRE_LAST : 0;
-    m.entries.n = l->n;
-    m.entries.rows = (struct bytes){l->page, l->len};
-    return conn_send(r->conn, &m);
-}
-
-static void on_page(uv_work_t *work, int status) {
-    struct listing *l = (struct listing *)work;
-    struct responder *r = l->r;
-    int err;
-
-    l->running = false;
-    if (!job_done(r))
-        return;
-    err = send_page(r, l);
-    if (l->result <= 0)
-        free_listing(r);
-    if (err == 0)
-        err = next_page(r);
-    if (err < 0)
-        conn_close(r->conn, err);
-}
-
-/* Reads on when the peer has taken most of what was sent. */
-static int next_page(struct responder *r) {
-    struct listing *l = r->listing;
-    int err;
-
-    if (!l || l->running || conn_queued(r->conn) > ROWS_LOW)
-        return 0;
-    err = uv_queue_work(r->host->env->loop, &l->work, run_listing, on_page);
-    if (err < 0)
-        return err;
-    r->n_running++;
-    l->running = true;
-    return 0;
-}
-
-static int on_rows_request(struct responder *r, const struct msg *m) {
-    struct bytes arg = m->type == WIRE_LIST ? m->list.path : m->find.pattern;
-    struct listing *l;
-
-    if (r->listing)
-        return send_error(r, m->req, WIRE_ERR(WIRE_BUSY));
-    l = calloc(1, sizeof *l);
-    if (!l)
-        return -ENOMEM;
-    l->r = r;
-    l->req = m->req;
-    l->type = m->type;
-    l->mode = m->type == WIRE_FIND ? m->find.mode : 0;
-    memcpy(l->arg, arg.at, arg.len);
-    r->listing = l;
-    return next_page(r);
 }
 
 /* ---- the conversation ---- */
@@ -308,7 +178,7 @@ static int on_message(struct conn *c, const struct msg *m) {
         return on_info_get(r, m);
     case WIRE_LIST:
     case WIRE_FIND:
-        return on_rows_request(r, m);
+        return responder_on_rows(r, m);
     case WIRE_OPEN:
         return on_open_request(r, m);
     case WIRE_MANIFEST_GET:
@@ -323,7 +193,7 @@ static int on_message(struct conn *c, const struct msg *m) {
 
 static void on_drain(struct conn *c) {
     struct responder *r = conn_owner(c);
-    int err = next_page(r);
+    int err = responder_next_page(r);
 
     if (err == 0 && r->upload)
         err = upload_pump(r->upload);
@@ -345,8 +215,54 @@ static void cancel_jobs(struct responder *r) {
     }
 }
 
+/* ---- who comes in ---- */
+
+static int on_auth(struct conn *c, const struct msg *m, struct conn_welcome *w) {
+    struct responder *r = conn_owner(c);
+    struct gate *gate = r->host->gate;
+    unsigned wrong = gate->n_wrong;
+    struct access_bond bond;
+    const struct gate_claim claim = {
+        .key = conn_key(c), .method = m->auth.method, .proof = m->auth.proof, .bond = &bond};
+    int err = conn_bond(c, &bond);
+
+    if (err == 0)
+        err = gate_auth(gate, &r->guest, &claim, w->proof, &w->text);
+    w->proves = gate->rules.code != NULL;
+    if (gate->n_wrong != wrong)
+        say(r, (struct server_event){.kind = SERVER_WRONG_CODE,
+                                     .addr = conn_addr(c),
+                                     .left = GATE_WRONG - gate->n_wrong});
+    return err;
+}
+
+static struct responder *responder_of(struct gate_guest *guest) {
+    return (struct responder *)((char *)guest - offsetof(struct responder, guest));
+}
+
+/* Whoever is not wanted is told, or closed; and so is whoever must make room for it. */
+static void arrive(struct responder *r) {
+    struct responder_host *host = r->host;
+    struct sockaddr_storage from;
+    const char *text = "";
+    struct gate_guest *out;
+    int err = conn_peer(r->conn, &from);
+
+    if (err == 0)
+        err = gate_arrive(host->gate, &r->guest, (const struct sockaddr *)&from,
+                          uv_now(host->env->loop), &text);
+    if (err == WIRE_ERR(WIRE_DENIED))
+        conn_refuse(r->conn, err, text);
+    else if (err < 0)
+        conn_abort(r->conn, err);
+    while ((out = gate_evict(host->gate, &r->guest)) != NULL)
+        conn_abort(responder_of(out)->conn, WIRE_ERR(WIRE_BUSY));
+}
+
 static void on_closed(struct conn *c, int why, const char *text) {
     struct responder *r = conn_owner(c);
+
+    gate_leave(&r->guest);
 
     if (why < 0)
         say(r, (struct server_event){.kind = SERVER_FAULT, .text = text[0] ? text : err_text(why)});
@@ -357,7 +273,7 @@ static void on_closed(struct conn *c, int why, const char *text) {
 }
 
 static const struct conn_handler conn_events = {
-    .on_message = on_message, .on_drain = on_drain, .on_closed = on_closed};
+    .on_auth = on_auth, .on_message = on_message, .on_drain = on_drain, .on_closed = on_closed};
 
 int responder_accept(struct responder_host *host, uv_stream_t *listener) {
     struct responder *r = calloc(1, sizeof *r);
@@ -376,6 +292,7 @@ int responder_accept(struct responder_host *host, uv_stream_t *listener) {
     if (r->next)
         r->next->link = &r->next;
     host->first = r;
+    arrive(r);
     return 0;
 }
 

@@ -2,7 +2,7 @@
 /*
  * responder -- one connection that came to us: its requests and our answers
  *
- *     responder_accept -> on_message: one switch -> jobs -> answers -> on_gone
+ *     responder_accept -> on_auth: the gate -> on_message: one switch -> jobs -> answers -> on_gone
  *
  *     INFO_GET                          answered at once
  *     LIST | FIND                       one listing at a time, page by page
@@ -14,6 +14,7 @@
 #ifndef CORE_RESPONDER_H
 #define CORE_RESPONDER_H
 
+#include "core/gate.h"
 #include "core/server.h"
 
 struct responder;
@@ -21,6 +22,7 @@ struct responder;
 /* What responders need of their server; outlives them. */
 struct responder_host {
     const struct conn_env *env;
+    struct gate *gate;
     const struct shares *shares;
     const struct share_totals *totals; /* of all shares, as far as counted */
     bool counted;

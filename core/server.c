@@ -10,10 +10,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum {
     PORT_TRIES = 100,
     BACKLOG = 128,
+    FILES = 256,        /* descriptors that connections leave to the rest of the program */
     POOL_FRAMES = 24,   /* about 26 MiB for all connections together */
     RECOUNT_MS = 30000, /* counts older than this are counted again when somebody asks */
 };
@@ -25,6 +27,7 @@ struct server {
     uv_tcp_t refused; /* a connection for which there was no memory */
     bool refusing, refuse_again;
     struct server_options options;
+    struct gate gate;
     struct pool pool;
     struct conn_env env; /* its port is where we listen */
 
@@ -39,6 +42,7 @@ struct server {
 /* ---- the end ---- */
 
 static void free_server(struct server *s) {
+    gate_clear(&s->gate);
     conn_env_clear(&s->env);
     pool_clear(&s->pool);
     free(s);
@@ -216,14 +220,28 @@ static int listen_somewhere(struct server *s) {
     return err == UV_EADDRINUSE ? listen_on(s, 0) : err;
 }
 
+/* Connections that may be inside: the rest of the file descriptors is for files. */
+static unsigned inside_max(void) {
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur > GATE_INSIDE + FILES)
+        return GATE_INSIDE;
+    return (unsigned)(files.rlim_cur > 2 * FILES ? files.rlim_cur - FILES : files.rlim_cur / 2);
+}
+
 static int prepare(struct server *s, const struct server_options *o) {
+    struct gate_rules rules = o->rules;
     int err = pool_init(&s->pool, POOL_FRAMES);
 
+    rules.inside_max = inside_max();
+    if (err == 0)
+        err = gate_init(&s->gate, &rules, o->id->key);
     if (err < 0)
         return err;
     err = conn_env_init(&s->env, o->loop, TLS_LISTENER, o->id, &s->pool);
     if (err < 0)
         return err;
+    s->env.features = rules.code ? WIRE_FEATURE_CODE : 0;
     server_set_name(s, o->name);
     return listen_somewhere(s);
 }
@@ -236,6 +254,7 @@ int server_new(struct server **out, const struct server_options *o) {
         return -ENOMEM;
     s->options = *o;
     s->host = (struct responder_host){.env = &s->env,
+                                      .gate = &s->gate,
                                       .shares = o->shares,
                                       .totals = &s->totals,
                                       .on_ask_info = on_ask_info,

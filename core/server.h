@@ -4,25 +4,28 @@
  *
  *     server_new -> server_listen -> ... -> server_close -> on_closed
  *
- * One switch over messages. Disk work runs as jobs on the worker pool, at most UPLOAD_AHEAD frames
+ * Who may come in is said by its rules (core/gate). One switch over messages. Disk work runs as jobs on the worker pool, at most UPLOAD_AHEAD frames
  * ahead of each connection; no free buffer: the connection waits its turn. Loop thread.
  */
 #ifndef CORE_SERVER_H
 #define CORE_SERVER_H
 
 #include "core/conn.h"
+#include "core/gate.h"
 #include "core/selection.h"
 #include "core/share_rows.h"
 
 enum { SERVER_PORT = 5000 };
 
 struct server_event {
-    enum { SERVER_COUNTED, SERVER_REQUEST, SERVER_SENT, SERVER_FAULT } kind;
+    enum { SERVER_COUNTED, SERVER_REQUEST, SERVER_SENT, SERVER_FAULT, SERVER_WRONG_CODE } kind;
     const char *peer, *key;            /* name and short id of who asks, escaped */
     const char *path;                  /* what was opened, escaped */
     uint64_t bytes;                    /* SENT: put on the wire for it */
     const struct share_totals *totals; /* COUNTED */
     const char *text;                  /* FAULT: why a connection was closed */
+    const char *addr;                  /* WRONG_CODE: where it came from */
+    unsigned left;                     /* WRONG_CODE: how many more until the code is void */
 };
 
 struct server_options {
@@ -31,6 +34,7 @@ struct server_options {
     const struct shares *shares; /* the caller's, until on_closed */
     const char *name;            /* display name */
     int port;                    /* -1: SERVER_PORT or the next free one */
+    struct gate_rules rules;     /* who may come in; the server knows inside_max */
     void (*on_event)(void *owner, const struct server_event *e); /* may be NULL */
     void (*on_closed)(void *owner);
     void *owner;

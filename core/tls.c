@@ -1,44 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-#include "core/tls.h"
+#include "core/tls_internal.h"
 
-#include "core/blocks.h"
 #include "core/err.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
-#if defined(__aarch64__)
-#include <asm/hwcap.h>
-#include <sys/auxv.h>
-#endif
 
 enum {
     RECORD = SSL3_RT_MAX_PLAIN_LENGTH,
-    RECORD_MORE = 22,         /* header 5, content type 1, tag 16: RFC 8446 section 5.2 */
-    SLACK = 1024,             /* kept free in the blocks for alerts and new keys */
-    SHARED_BLOCKS = 64,       /* for all connections of a context: 16 MiB */
-    CERT_LIST_MAX = 8 * 1024, /* ours is 300 bytes */
+    RECORD_MORE = 22, /* header 5, content type 1, tag 16: RFC 8446 section 5.2 */
+    SLACK = 1024,     /* kept free in the blocks for alerts and new keys */
 };
 
 /* Far below where AES-GCM wears out: 2^24.5 full records, RFC 8446 section 5.5. */
 static const uint64_t update_after = (uint64_t)64 << 30;
-
-static const uint8_t alpn[] = {9, 'l', 'a', 'n', 'y', 'a', 'r', 'd', '/', '1'};
-
-struct tls_context {
-    SSL_CTX *ssl;
-    BIO_METHOD *bio;
-    enum tls_role role;
-    struct block_budget budget;
-};
 
 struct tls {
     SSL *ssl;
@@ -97,61 +79,7 @@ static long bio_ctrl(BIO *bio, int command, long number, void *pointer) {
     return command == BIO_CTRL_FLUSH;
 }
 
-/* -- context --------------------------------------------------------------------------------- */
-
-static bool cpu_has_aes(void) {
-#if defined(__x86_64__) || defined(__i386__)
-    return __builtin_cpu_supports("aes");
-#elif defined(__aarch64__)
-    return (getauxval(AT_HWCAP) & HWCAP_AES) != 0;
-#else
-    return false;
-#endif
-}
-
-static int choose_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in,
-                       unsigned in_len, void *arg) {
-    uint8_t *match;
-
-    if (SSL_select_next_proto(&match, out_len, alpn, sizeof alpn, in, in_len) !=
-        OPENSSL_NPN_NEGOTIATED)
-        return SSL_TLSEXT_ERR_ALERT_FATAL;
-    *out = match;
-    return SSL_TLSEXT_ERR_OK;
-}
-
-/* Any certificate will do here: its key is compared with the one we expect by whoever dialled. */
-static int accept_any(X509_STORE_CTX *store, void *arg) {
-    X509_STORE_CTX_set_error(store, X509_V_OK);
-    return 1;
-}
-
-static bool set_options(SSL_CTX *ssl, const struct identity *id) {
-    const char *ciphers = cpu_has_aes() ? "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
-                                        : "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
-
-    /* the listener's order counts, but ChaCha20 if the dialler has no AES in its CPU */
-    SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
-                                 SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION |
-                                 SSL_OP_NO_RENEGOTIATION);
-    SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-    SSL_CTX_set_cert_verify_callback(ssl, accept_any, NULL);
-    SSL_CTX_set_max_cert_list(ssl, CERT_LIST_MAX);
-    SSL_CTX_set_alpn_select_cb(ssl, choose_alpn, NULL);
-    return SSL_CTX_set_min_proto_version(ssl, TLS1_3_VERSION) &&
-           SSL_CTX_set_max_proto_version(ssl, TLS1_3_VERSION) && SSL_CTX_set_num_tickets(ssl, 0) &&
-           SSL_CTX_set_ciphersuites(ssl, ciphers) &&
-           SSL_CTX_set1_groups_list(ssl, "X25519:P-256") &&
-           SSL_CTX_set1_sigalgs_list(ssl, "ed25519") &&
-           SSL_CTX_set1_client_sigalgs_list(ssl, "ed25519") &&
-           SSL_CTX_set_session_id_context(ssl, alpn, sizeof alpn) &&
-           SSL_CTX_set_alpn_protos(ssl, alpn, sizeof alpn) == 0 && /* 0 is success here alone */
-           SSL_CTX_use_certificate(ssl, id->cert) && SSL_CTX_use_PrivateKey(ssl, id->pkey);
-}
-
-static BIO_METHOD *make_bio_method(void) {
+BIO_METHOD *tls_bio_method(void) {
     BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "lanyard blocks");
 
     if (m && BIO_meth_set_read_ex(m, bio_read) && BIO_meth_set_write_ex(m, bio_write) &&
@@ -159,35 +87,6 @@ static BIO_METHOD *make_bio_method(void) {
         return m;
     BIO_meth_free(m);
     return NULL;
-}
-
-int tls_context_new(struct tls_context **ctx, const struct identity *id, enum tls_role role) {
-    struct tls_context *c = calloc(1, sizeof *c);
-    int r = -ENOMEM;
-
-    if (!c)
-        return r;
-    c->role = role;
-    c->budget.max = SHARED_BLOCKS;
-    c->bio = make_bio_method();
-    c->ssl = SSL_CTX_new(role == TLS_DIALLER ? TLS_client_method() : TLS_server_method());
-    if (c->bio && c->ssl)
-        r = set_options(c->ssl, id) ? 0 : ERR_TLS;
-    ERR_clear_error();
-    if (r) {
-        tls_context_free(c);
-        return r;
-    }
-    *ctx = c;
-    return 0;
-}
-
-void tls_context_free(struct tls_context *ctx) {
-    if (!ctx)
-        return;
-    SSL_CTX_free(ctx->ssl);
-    BIO_meth_free(ctx->bio);
-    free(ctx);
 }
 
 /* -- one connection -------------------------------------------------------------------------- */
@@ -294,7 +193,7 @@ static int handshake(struct tls *t) {
     if (r != 1)
         return judge(t, r);
     SSL_get0_alpn_selected(t->ssl, &chosen, &len); /* a dialler may have offered none at all */
-    if (len != sizeof alpn - 1 || memcmp(chosen, alpn + 1, len) != 0)
+    if (len != TLS_ALPN_LEN - 1 || memcmp(chosen, tls_alpn + 1, len) != 0)
         return fail(t, ERR_TLS, "the peer does not speak lanyard/1");
     if (!take_peer_key(t))
         return fail(t, ERR_TLS, "the peer has no Ed25519 key");
@@ -381,6 +280,17 @@ int tls_out(struct tls *t, bool all, const uint8_t **data, size_t *len) {
 void tls_out_done(struct tls *t) { blocks_done(&t->blocks); }
 
 void tls_trim(struct tls *t) { blocks_trim(&t->blocks); }
+
+int tls_export(struct tls *t, uint8_t out[static 32]) {
+    static const char label[] = "EXPORTER-lanyard-code";
+    int made;
+
+    if (!t->ready)
+        return ERR_TLS;
+    made = SSL_export_keying_material(t->ssl, out, 32, label, sizeof label - 1, NULL, 0, 0);
+    ERR_clear_error();
+    return made == 1 ? 0 : ERR_TLS;
+}
 
 bool tls_ready(const struct tls *t) { return t->ready; }
 

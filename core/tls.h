@@ -22,6 +22,7 @@ struct tls_context;
 enum tls_role { TLS_DIALLER, TLS_LISTENER };
 int tls_context_new(struct tls_context **ctx, const struct identity *id, enum tls_role role);
 void tls_context_free(struct tls_context *ctx);
+const uint8_t *tls_own_key(const struct tls_context *ctx); /* KEY_LEN bytes */
 
 struct tls;
 int tls_new(struct tls **t, struct tls_context *ctx);
@@ -58,6 +59,10 @@ void tls_out_done(struct tls *t);
 void tls_give_back(struct tls *t);
 /* Frees the blocks that are kept for the next output: when the connection is idle. */
 void tls_trim(struct tls *t);
+
+/* 32 bytes that only the two ends of this connection can make (RFC 8446 section 7.5); the same at
+ * both. 0, ERR_TLS. */
+int tls_export(struct tls *t, uint8_t out[static 32]);
 
 bool tls_ready(const struct tls *t);              /* the handshake is done */
 const uint8_t *tls_peer_key(const struct tls *t); /* KEY_LEN bytes, NULL before tls_ready */

@@ -82,7 +82,10 @@ static int ignore_message(struct conn *c, const struct msg *m) { return 0; }
 
 static void sender_closed(struct conn *c, int why, const char *text) { check(why, text); }
 
-static const struct conn_handler sender = {send_more, ignore_message, drained, sender_closed};
+static const struct conn_handler sender = {.on_open = send_more,
+                                           .on_message = ignore_message,
+                                           .on_drain = drained,
+                                           .on_closed = sender_closed};
 
 /* Every buffer is made a whole frame once: it only has to be sent. */
 static void fill_pool(struct bench *b) {

@@ -70,6 +70,7 @@ static inline void start_server(struct pair *p, int port) {
                                .shares = &p->shares,
                                .name = "there",
                                .port = port,
+                               .rules = {.per_addr = 60, .per_key = 60}, /* many runs at once */
                                .owner = p};
 
     assert_int_equal(server_new(&p->server, &o), 0);

@@ -73,7 +73,10 @@ static inline void side_closed(struct conn *c, int why, const char *text) {
     s->conn = NULL;
 }
 
-static const struct conn_handler handler = {side_open, side_message, side_drain, side_closed};
+static const struct conn_handler handler = {.on_open = side_open,
+                                            .on_message = side_message,
+                                            .on_drain = side_drain,
+                                            .on_closed = side_closed};
 
 static inline void accept_one(struct net *n) {
     assert_int_equal(

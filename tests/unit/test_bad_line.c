@@ -20,6 +20,7 @@ static const struct patience hasty = {
     .tls = 1500,
     .hello = 1500,
     .auth = 1500,
+    .admit = 4500,
     .dial = 10000,
     .ping = 700,
     .silence = 5000,

@@ -52,7 +52,7 @@ static void on_dialled(void *owner, int why, const char *text, struct conn *c) {
         conn_close(c, 0);
 }
 
-static const struct dial_handler dial_events = {on_dialled};
+static const struct dial_handler dial_events = {.on_done = on_dialled};
 
 static int converse(void *arg) {
     struct endpoint to = {.n_addrs = 1};

@@ -39,7 +39,7 @@ static void on_done(void *owner, int reason, const char *detail, struct conn *c)
     }
 }
 
-static const struct dial_handler dial_events = {on_done};
+static const struct dial_handler dial_events = {.on_done = on_done};
 
 static void accept_one(struct net *n) {
     struct conn *c;

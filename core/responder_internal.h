@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * responder_internal -- what the files of responder share; nobody else includes it
+ *
+ *     responder.c        life, who comes in, OPEN, the switch over requests
+ *     responder_rows.c   LIST and FIND
+ */
+#ifndef CORE_RESPONDER_INTERNAL_H
+#define CORE_RESPONDER_INTERNAL_H
+
+#include "core/responder.h"
+#include "core/upload.h"
+#include "proto/name.h"
+
+struct open_job {
+    uv_work_t work; /* first: the request is the job */
+    struct responder *r;
+    uint16_t req;
+    char path[PATH_MAX_LEN + 1];
+    struct walk_watch watch;
+    struct selection *selection;
+    int err;
+};
+
+struct listing {
+    uv_work_t work;
+    struct responder *r;
+    uint16_t req;
+    uint8_t type, mode; /* WIRE_LIST, or WIRE_FIND in this mode */
+    bool running;
+    char arg[PATH_MAX_LEN + 1];
+    struct share_rows *rows;
+    struct walk_watch watch;
+    int result; /* of share_rows_page */
+    uint16_t n;
+    size_t len;
+    uint8_t page[WIRE_CONTROL_MAX - 64];
+};
+
+struct responder {
+    struct responder *next, **link;
+    struct responder_host *host;
+    struct conn *conn; /* NULL after on_closed */
+    struct gate_guest guest;
+    unsigned n_running;       /* jobs and uploads that still use us */
+    struct open_job *opening; /* at most one */
+    struct listing *listing;  /* at most one */
+    struct upload *upload;    /* of the selection that is open */
+    char path[4 * 1024];      /* of that selection, escaped */
+};
+
+/* ---- responder.c ---- */
+
+/* Each job ends here first. True: the conversation still goes on. */
+bool responder_job_done(struct responder *r);
+int responder_send_error(struct responder *r, uint16_t req, int err);
+
+/* ---- responder_rows.c ---- */
+
+int responder_on_rows(struct responder *r, const struct msg *m); /* LIST, FIND */
+/* Reads on when the peer has taken most of what was sent. */
+int responder_next_page(struct responder *r);
+void responder_free_listing(struct responder *r);
+
+#endif
