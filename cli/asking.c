@@ -6,19 +6,26 @@
 #include "proto/name.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { HOST_MS = 2000 };
 
-int asking_open(struct asking *a, struct app *app, const struct asking_options *o,
-                unsigned buffers) {
+int asking_open(struct asking *a, struct app *app, struct asking_options *o, unsigned buffers) {
+    struct access_code secret;
     char shown[256];
-    int code = client_open(&a->client, app, buffers), err = 0;
+    int code = code_take(&secret, &o->code), err = 0;
 
+    if (!code)
+        code = client_open(&a->client, app, buffers);
     if (code)
         return code;
+    if (secret.text[0])
+        client_set_code(&a->client, &secret);
+    OPENSSL_cleanse(&secret, sizeof secret);
     survey_init(&a->survey, &a->client);
+    a->nobody_asks = false;
     for (unsigned i = 0; i < o->peers.n && !err; i++) {
         err = survey_add(&a->survey, o->peers.text[i]);
         name_show(o->peers.text[i], strlen(o->peers.text[i]), shown, sizeof shown);
@@ -47,10 +54,40 @@ static int ask_host(struct asking *a, const struct survey_question *q) {
     return survey_ask(&a->survey, &again);
 }
 
-int asking_try(struct asking *a, const struct survey_question *q) {
-    const struct survey *r = &a->survey;
-    int err = survey_ask(&a->survey, q);
+/* Who is shown our code, if nobody was named: the only one that asks for one. Without a code here we
+ * learn who does. 0: q->only is it; 1: there is none, or more than one. */
+static int choose_for_code(struct asking *a, struct survey_question *q) {
+    struct survey_question who = {
+        .kind = QUERY_INFO, .arg = "", .wait_ms = q->wait_ms, .peer_ms = q->peer_ms};
+    struct prover *prover = a->client.env.prover;
+    const struct survey_peer *one;
+    int err;
 
+    a->client.env.prover = NULL;
+    err = survey_ask(&a->survey, &who);
+    a->client.env.prover = prover;
+    if (err)
+        return err;
+    a->nobody_asks = survey_asking_code(&a->survey, &one) == 0;
+    if (survey_asking_code(&a->survey, &one) != 1)
+        return 1;
+    a->code_peer = (struct peer_spec){.kind = PEER_NAME};
+    snprintf(a->code_peer.name, sizeof a->code_peer.name, "%s", one->name);
+    snprintf(a->code_peer.id, sizeof a->code_peer.id, "%s", one->key_text);
+    q->only = &a->code_peer;
+    return 0;
+}
+
+static int ask_peers(struct asking *a, const struct survey_question *q) {
+    const struct survey *r = &a->survey;
+    struct survey_question meant = *q;
+    int err = 0;
+
+    if (a->client.env.prover && !q->only && r->n_added == 0)
+        err = choose_for_code(a, &meant);
+    if (err)
+        return err < 0 ? err : 0;
+    err = survey_ask(&a->survey, &meant);
     if (!err && q->only && q->only->kind == PEER_NAME && q->only->host[0] && r->n_added == 0 &&
         !survey_first(r, SURVEY_ANSWERED) && !survey_first(r, SURVEY_REFUSED) &&
         !survey_first(r, SURVEY_FAILED))
@@ -58,9 +95,40 @@ int asking_try(struct asking *a, const struct survey_question *q) {
     return err;
 }
 
+/* Somebody is there to type the code of the one peer that asks for it. */
+static bool get_code(struct asking *a) {
+    const struct survey_peer *p;
+    struct access_code code;
+    bool got;
+
+    if (a->client.env.prover || survey_first(&a->survey, SURVEY_ANSWERED) ||
+        survey_asking_code(&a->survey, &p) != 1)
+        return false;
+    got = code_ask(&code, p->name);
+    if (got)
+        client_set_code(&a->client, &code);
+    OPENSSL_cleanse(&code, sizeof code);
+    return got;
+}
+
+int asking_try(struct asking *a, const struct survey_question *q) {
+    int err = ask_peers(a, q);
+
+    return !err && q->kind != QUERY_INFO && get_code(a) ? ask_peers(a, q) : err;
+}
+
 int asking_report(const struct asking *a, const struct survey_question *q, int err) {
     const struct survey *r = &a->survey;
+    const struct survey_peer *p;
 
+    if (!err && a->client.env.prover && survey_asking_code(r, &p) > 1)
+        return fail(CODE_AMBIGUOUS,
+                    "several peers ask for a code; say whose it is: %s:NAME, or another one of "
+                    "`lanyard list-peers`",
+                    p->name);
+    if (!err && a->nobody_asks && survey_first(r, SURVEY_ANSWERED))
+        return fail(CODE_NOT_FOUND, "nobody here asks for an access code; without one you may ask "
+                                    "those who are here");
     if (err == ERR_STOPPED)
         return fail(CODE_INCOMPLETE, "interrupted");
     if (err)
@@ -81,6 +149,7 @@ int asking_not_found(const struct asking *a, const char *name) {
     char label[SURVEY_LABEL_LEN], shown[1024];
 
     name_show(name, strlen(name), shown, sizeof shown);
+    survey_warn_locked(r);
     if (n != 1)
         return fail(CODE_NOT_FOUND, "nobody has `%s` (peers asked: %u); try `lanyard find`", shown,
                     n);

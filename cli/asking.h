@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * asking -- what list-peers, list, find and download have in common: a client with a survey, and
- * the options --peer and --wait
+ * the options --peer and --wait; and the code that list, find and download may need
  */
 #ifndef CLI_ASKING_H
 #define CLI_ASKING_H
 
+#include "cli/code.h"
 #include "cli/hits.h"
 #include "cli/opts.h"
 #include "cli/survey.h"
 
 struct asking_options {
     struct opt_texts peers;
+    struct code_options code;
     uint64_t wait_ms;
     bool json;
 };
@@ -29,14 +31,17 @@ enum { ASKING_BUFFERS = 8 }; /* of frames, where only rows arrive */
 struct asking {
     struct client client;
     struct survey survey;
+    struct peer_spec code_peer; /* who is shown the code, if nobody was named */
+    bool nobody_asks;           /* for it */
 };
 
-/* buffers: of frames, for client_open. 0, or the exit code of a failure that was reported. */
-int asking_open(struct asking *a, struct app *app, const struct asking_options *o,
-                unsigned buffers);
+/* Takes the code out of o. buffers: of frames, for client_open. 0, or the exit code of a failure that was reported. */
+int asking_open(struct asking *a, struct app *app, struct asking_options *o, unsigned buffers);
 void asking_close(struct asking *a);
 
-/* survey_ask. CODE_DONE: at least one peer answered, the others were warned of; else it was
+/* survey_ask. With a code and nobody named, only the one peer is asked that asks for a code: others
+ * would count it as a wrong one, or learn something to guess by. Where there is somebody to ask, a
+ * missing code is asked for. CODE_DONE: at least one peer answered, the others were warned of; else it was
  * reported why. A name that no peer bears is tried as a host. */
 int asking_ask(struct asking *a, const struct survey_question *q);
 /* Its two halves: the first reports nothing and returns 0 or an error. */

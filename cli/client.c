@@ -82,6 +82,7 @@ static int setup(struct client *c, unsigned buffers, const char *name) {
         return err;
     conn_env_set_name(&c->env, name);
     c->env.port = c->app->port;
+    c->env.known = &c->trust;
     return 0;
 }
 
@@ -110,6 +111,11 @@ int client_open(struct client *c, struct app *app, unsigned buffers) {
         return 0;
     client_close(c);
     return fail(CODE_FAILED, "cannot start: %s", err_text(err));
+}
+
+void client_set_code(struct client *c, const struct access_code *code) {
+    prover_init(&c->prover, c->loop, code);
+    c->env.prover = &c->prover;
 }
 
 int client_run(struct client *c, const bool *done) {
@@ -141,6 +147,7 @@ void client_close(struct client *c) {
         return;
     }
     free(c->loop);
+    prover_clear(&c->prover);
     conn_env_clear(&c->env);
     pool_clear(&c->pool);
     trust_clear(&c->trust);

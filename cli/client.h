@@ -23,6 +23,7 @@ struct client {
     uv_loop_t *loop;
     struct pool pool;
     struct conn_env env;
+    struct prover prover; /* of env, if there is a code */
     uv_signal_t signals[STOP_SIGNALS];
     uv_timer_t guard;
     unsigned stops;                       /* signals that came */
@@ -35,6 +36,9 @@ struct client {
 /* Loads key and known peers. buffers: of frames, for what is going to arrive at once. 0, or the
  * exit code of a failure that was reported. */
 int client_open(struct client *c, struct app *app, unsigned buffers);
+
+/* From now on every peer must know this code. Nothing may be under way that wants another. */
+void client_set_code(struct client *c, const struct access_code *code);
 
 /* Runs the loop until *done. ERR_STOPPED: a signal came first (never if on_stop is set). */
 int client_run(struct client *c, const bool *done);

@@ -140,7 +140,7 @@ static void check_mdns(struct doctor *d, struct app *app) {
 
 int cmd_doctor(struct app *app, int argc, char **argv) {
     struct doctor d = {0};
-    const struct asking_options o = {0};
+    struct asking_options o = {0};
     const struct opt table[] = {OPT_COMMON(&d.f.json), {0}};
     int first, code, parsed = opts_parse(&usage, table, argc, argv, &first);
 

@@ -217,6 +217,7 @@ static int parse(struct words *w, int argc, char **argv) {
          &w->o.update},
         {"unsafe-links", 0, NULL, "keep symlinks that lead out of what is downloaded", OPT_FLAG,
          &w->o.unsafe_links},
+        OPT_CODE(&w->ask.code),
         OPT_ASKING(&w->ask),
         {0},
     };

@@ -42,6 +42,7 @@ static int act(struct find *f) {
         return fail(CODE_FAILED, "%s", err_text(f->rows.err));
     if (f->rows.printed > 0)
         return CODE_DONE;
+    survey_warn_locked(r);
     name_show(f->pattern, strlen(f->pattern), shown, sizeof shown);
     return fail(CODE_NOT_FOUND, "nobody has a name like `%s` (peers asked: %u)", shown,
                 survey_count(r, SURVEY_ANSWERED));
@@ -49,7 +50,7 @@ static int act(struct find *f) {
 
 int cmd_find(struct app *app, int argc, char **argv) {
     struct find f = {.o.wait_ms = SURVEY_WAIT_MS};
-    const struct opt table[] = {OPT_ASKING(&f.o), {0}};
+    const struct opt table[] = {OPT_CODE(&f.o.code), OPT_ASKING(&f.o), {0}};
     int first, code, parsed = opts_parse(&usage, table, argc, argv, &first);
 
     if (parsed)

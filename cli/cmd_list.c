@@ -48,6 +48,8 @@ static int list_folder(struct list *l, const char *path) {
         return code;
     if (listing_flush(&l->rows))
         return fail(CODE_FAILED, "%s", err_text(l->rows.err));
+    if (l->what.peer.kind == PEER_ANY)
+        survey_warn_locked(&l->a.survey);
     if (l->rows.printed == 0 && l->what.peer.kind == PEER_ANY)
         note("Nobody offers anything.");
     return CODE_DONE;
@@ -78,7 +80,7 @@ static int list_path(struct list *l) {
 
 int cmd_list(struct app *app, int argc, char **argv) {
     struct list l = {.o.wait_ms = SURVEY_WAIT_MS};
-    const struct opt table[] = {OPT_ASKING(&l.o), {0}};
+    const struct opt table[] = {OPT_CODE(&l.o.code), OPT_ASKING(&l.o), {0}};
     int first, code, parsed = opts_parse(&usage, table, argc, argv, &first);
 
     if (parsed)

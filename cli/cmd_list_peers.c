@@ -21,8 +21,10 @@ static const struct usage usage = {
     .name = "list-peers",
     .args = "",
     .summary = "Show who is here",
-    .details = "Only peers that answered are shown. KEY tells whether you know the peer's key:\n"
-               "known, new, or CHANGED: somebody else answers under a name that you know.\n",
+    .details =
+        "Only peers that answered are shown. KEY tells whether you know the peer's key:\n"
+        "known, new, or CHANGED: somebody else answers under a name that you know. Of those\n"
+        "who ask for a code, or are there for other peers, it is not known what they offer.\n",
 };
 
 static int by_name(const void *va, const void *vb) {
@@ -35,6 +37,15 @@ static int by_name(const void *va, const void *vb) {
 
 static const char *trust_word(const struct survey_peer *p) {
     return p->trust == TRUST_KNOWN ? "known" : p->trust == TRUST_NEW ? "new" : "changed";
+}
+
+/* Those that answered: also whoever does not let us in. */
+static bool is_here(const struct survey_peer *p) {
+    return p->state == SURVEY_ANSWERED || survey_locked(p);
+}
+
+static const char *access_word(const struct survey_peer *p) {
+    return !survey_locked(p) ? "open" : p->why == WIRE_ERR(WIRE_DENIED) ? "denied" : "code";
 }
 
 static json_t *addresses(const struct survey_peer *p) {
@@ -51,13 +62,20 @@ static json_t *addresses(const struct survey_peer *p) {
     return list;
 }
 
+/* null: it does not tell us */
+static json_t *number(const struct survey_peer *p, uint64_t n) {
+    return survey_locked(p) ? json_null() : json_integer((json_int_t)n);
+}
+
 static int print_json(const struct survey_peer *p) {
-    return json_line(json_pack("{s:s, s:s%, s:o, s:s, s:I, s:I, s:I, s:b, s:s, s:s}", "name",
+    bool counting = !survey_locked(p) && !p->info.complete;
+
+    return json_line(json_pack("{s:s, s:s%, s:o, s:s, s:o, s:o, s:o, s:b, s:s, s:s, s:s}", "name",
                                p->name, "id", p->key_text, (size_t)KEY_SHORT_LEN, "addresses",
                                addresses(p), "version", p->software, "files",
-                               (json_int_t)p->info.files, "bytes", (json_int_t)p->info.bytes,
-                               "shares", (json_int_t)p->info.shares, "counting", !p->info.complete,
-                               "key", p->key_text, "trust", trust_word(p)));
+                               number(p, p->info.files), "bytes", number(p, p->info.bytes),
+                               "shares", number(p, p->info.shares), "counting", counting, "key",
+                               p->key_text, "trust", trust_word(p), "access", access_word(p)));
 }
 
 static int add_row(struct table *t, const struct survey_peer *p) {
@@ -71,6 +89,10 @@ static int add_row(struct table *t, const struct survey_peer *p) {
     text_size(p->info.bytes, size);
     if (!p->info.complete)
         strcat(size, "+");
+    if (survey_locked(p)) {
+        strcpy(files, "-");
+        strcpy(size, p->why == WIRE_ERR(WIRE_DENIED) ? "not for us" : "with code");
+    }
     return table_add(t, cells);
 }
 
@@ -104,7 +126,7 @@ static int print(const struct survey *r, bool json) {
     if (!peers)
         return -ENOMEM;
     for (unsigned i = 0; i < r->n; i++)
-        if (r->all[i]->state == SURVEY_ANSWERED)
+        if (is_here(r->all[i]))
             peers[n++] = r->all[i];
     qsort(peers, n, sizeof *peers, by_name);
     if (json)
@@ -135,7 +157,7 @@ static int tell_changes(struct survey *r, bool json) {
 
     for (unsigned i = 0; i < r->n && !err; i++) {
         struct survey_peer *p = r->all[i];
-        bool here = p->state == SURVEY_ANSWERED;
+        bool here = is_here(p);
 
         if (here == p->shown)
             continue;
@@ -172,20 +194,26 @@ static int watch(struct asking *a, const struct survey_question *q, bool json) {
 
 static void mark_shown(struct survey *r) {
     for (unsigned i = 0; i < r->n; i++)
-        r->all[i]->shown = r->all[i]->state == SURVEY_ANSWERED;
+        r->all[i]->shown = is_here(r->all[i]);
+}
+
+static bool anybody_here(const struct survey *r) {
+    for (unsigned i = 0; i < r->n; i++)
+        if (is_here(r->all[i]))
+            return true;
+    return false;
 }
 
 static int act(struct asking *a, const struct asking_options *o, bool watching) {
     const struct survey_question q = {
         .kind = QUERY_INFO, .arg = "", .wait_ms = o->wait_ms, .peer_ms = PEER_MS, .any_key = true};
-    int err, code = CODE_DONE;
+    int err = survey_ask(&a->survey, &q), code = CODE_DONE;
 
-    if (!watching)
-        code = asking_ask(a, &q);
-    else if ((err = survey_ask(&a->survey, &q)) != 0)
+    if (err || (!watching && !anybody_here(&a->survey)))
         code = asking_report(a, &q, err);
     if (code)
         return code;
+    survey_warn(&a->survey);
     err = print(&a->survey, o->json);
     if (err)
         return fail(CODE_FAILED, "%s", err_text(err));

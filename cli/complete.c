@@ -90,7 +90,7 @@ static void on_row(void *owner, const struct survey_peer *p, const struct wire_e
 /* Asks `only`, or everybody, for the rows of a folder. colon: offer the peers as well, with it. */
 static void offer_rows(struct app *app, struct finding *f, const struct what *what, bool rows,
                        const char *after_peer) {
-    const struct asking_options o = {0};
+    struct asking_options o = {0};
     const struct survey_question q = {.kind = QUERY_LIST,
                                       .arg = what->path,
                                       .only = what->peer.kind == PEER_ANY ? NULL : &what->peer,

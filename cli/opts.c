@@ -133,8 +133,21 @@ static int misfit(const struct usage *u, const struct opt *o, const char *value,
     return -EINVAL;
 }
 
-static int set(const struct usage *u, const struct opt *table, const struct opt *o,
-               const char *value) {
+/* Whoever lists processes has seen it for a moment at most. */
+static int set_secret(const struct usage *u, const struct opt *o, char *value) {
+    size_t len = strlen(value);
+    bool fits = len > 0 && len < OPT_SECRET_LEN;
+
+    if (fits)
+        memcpy(o->target, value, len + 1);
+    memset(value, 'x', len);
+    if (fits)
+        return 0;
+    opts_misused(u, "--%s takes 1 to %d characters", o->name, OPT_SECRET_LEN - 1);
+    return -EINVAL;
+}
+
+static int set(const struct usage *u, const struct opt *table, const struct opt *o, char *value) {
     switch (o->kind) {
     case OPT_FLAG:
         *(bool *)o->target = true;
@@ -144,6 +157,8 @@ static int set(const struct usage *u, const struct opt *table, const struct opt 
         return 0;
     case OPT_TEXTS:
         return set_texts(u, o, value);
+    case OPT_SECRET:
+        return set_secret(u, o, value);
     case OPT_SECONDS:
         if (parse_seconds(value, o->target) == 0)
             return 0;

@@ -21,6 +21,7 @@ enum opt_kind {
     OPT_FLAG,    /* bool: true */
     OPT_TEXT,    /* const char *: the word, in argv */
     OPT_TEXTS,   /* struct opt_texts: each of them */
+    OPT_SECRET,  /* char[OPT_SECRET_LEN]: the word, which argv shows no more */
     OPT_SECONDS, /* uint64_t: milliseconds, up to a day; fractions are welcome */
     OPT_PORT,    /* int: 1..65535 */
     OPT_VERBOSE, /* raises the log level */
@@ -36,7 +37,7 @@ struct opt {
     void *target;
 };
 
-enum { OPT_TEXTS_MAX = 16 };
+enum { OPT_TEXTS_MAX = 16, OPT_SECRET_LEN = 64 };
 struct opt_texts {
     const char *text[OPT_TEXTS_MAX];
     unsigned n;

@@ -100,6 +100,8 @@ enum exit_code code_of(int err) {
     case WIRE_ERR(WIRE_DENIED):
     case ERR_KEY_CHANGED:
     case ERR_KEY_OTHER:
+    case ERR_CODE_UNASKED:
+    case ERR_CODE_UNPROVEN:
         return CODE_REFUSED;
     case ERR_STOPPED:
     case ERR_STALLED:

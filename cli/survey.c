@@ -186,7 +186,9 @@ static void on_answer(void *owner, int why, const char *text, const struct query
         p->state = why == 0 ? SURVEY_ANSWERED : SURVEY_FAILED;
         p->why = why;
         snprintf(p->text, sizeof p->text, "%s", text);
-        if (why != 0 && p->fresh && p->tries < TRIES_MAX)
+        if (why == WIRE_ERR(WIRE_AUTH_FAILED))
+            p->code_wrong = true;
+        if (why != 0 && p->fresh && p->tries < TRIES_MAX && !survey_locked(p))
             p->state = SURVEY_WAITING;
     }
     pump(r);
@@ -248,7 +250,8 @@ static void on_peer(void *owner, const struct peer *seen) {
             r->on_seen(r->owner, p);
         return;
     }
-    if ((p->state == SURVEY_IDLE || (p->state == SURVEY_FAILED && p->tries < TRIES_MAX)) &&
+    if ((p->state == SURVEY_IDLE ||
+         (p->state == SURVEY_FAILED && p->tries < TRIES_MAX && !survey_locked(p))) &&
         !r->late && wanted(r, p))
         p->state = SURVEY_WAITING;
     pump(r);
@@ -340,6 +343,10 @@ int survey_ask(struct survey *r, const struct survey_question *q) {
         struct survey_peer *p = r->all[i];
 
         p->state = wanted(r, p) ? SURVEY_WAITING : SURVEY_IDLE;
+        if (p->code_wrong && p->state == SURVEY_WAITING) {
+            p->state = SURVEY_FAILED; /* why, and who it is, are as they were */
+            continue;
+        }
         p->identified = false;
         p->tries = 0;
         p->why = 0;

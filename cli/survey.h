@@ -44,12 +44,13 @@ struct survey_peer {
     char seen_name[PEER_NAME_LEN + 1], seen_id[64]; /* what discovery says */
     bool gone, fresh;                               /* fresh: addresses came since it was asked */
     bool shown;                                     /* the owner's */
+    bool code_wrong; /* it did not accept our code: never show it twice */
     unsigned tries;
     uint64_t rows;
     struct query *query;
 
     enum survey_state state;
-    bool identified; /* from here to known_key: who answered */
+    bool identified; /* from here to known_key: who answered, or did not let us in */
     uint8_t key[KEY_LEN];
     char key_text[KEY_TEXT_LEN + 1];
     char name[256], software[128], addr[80]; /* escaped */
@@ -116,12 +117,19 @@ unsigned survey_count(const struct survey *r, enum survey_state state);
 /* The first peer in this state, or NULL. */
 const struct survey_peer *survey_first(const struct survey *r, enum survey_state state);
 
+/* Does it answer, but does not let us in? Then `identified` holds, not what it offers. */
+bool survey_locked(const struct survey_peer *p);
+/* How many ask for a code; *one: one of them. */
+unsigned survey_asking_code(const struct survey *r, const struct survey_peer **one);
+
 /* How a PEER is written so that it is found again: its name, NAME#ID if two answer to it, or its
  * address. out: escaped. */
 enum { SURVEY_LABEL_LEN = 512 };
 void survey_label(const struct survey *r, const struct survey_peer *p,
                   char out[static SURVEY_LABEL_LEN]);
 
+/* Tells which peers did not let us in, when that may be why something was not found. */
+void survey_warn_locked(const struct survey *r);
 /* After a question to everybody: warns of refused peers and of added ones that did not answer. */
 void survey_warn(const struct survey *r);
 /* Why a question got no answer at all; returns the exit code. */

@@ -23,6 +23,24 @@ const struct survey_peer *survey_first(const struct survey *r, enum survey_state
     return NULL;
 }
 
+bool survey_locked(const struct survey_peer *p) {
+    return p->state == SURVEY_FAILED && p->identified &&
+           (p->why == WIRE_ERR(WIRE_AUTH_REQUIRED) || p->why == WIRE_ERR(WIRE_AUTH_FAILED) ||
+            p->why == WIRE_ERR(WIRE_DENIED));
+}
+
+unsigned survey_asking_code(const struct survey *r, const struct survey_peer **one) {
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < r->n; i++) {
+        if (!survey_locked(r->all[i]) || r->all[i]->why != WIRE_ERR(WIRE_AUTH_REQUIRED))
+            continue;
+        *one = r->all[i];
+        n++;
+    }
+    return n;
+}
+
 /* HOST:PORT, as it can be typed again. */
 static void show_address(const char *host, uint16_t port, char out[static SURVEY_LABEL_LEN]) {
     char shown[SURVEY_LABEL_LEN - 16];
@@ -79,6 +97,47 @@ void survey_warn(const struct survey *r) {
     }
 }
 
+void survey_warn_locked(const struct survey *r) {
+    for (unsigned i = 0; i < r->n; i++) {
+        const struct survey_peer *p = r->all[i];
+
+        if (!survey_locked(p))
+            continue;
+        if (p->why == WIRE_ERR(WIRE_AUTH_REQUIRED))
+            note("%s asks for an access code (--code); what it has is not known.", p->name);
+        else
+            note("%s does not let us in; what it has is not known.", p->name);
+    }
+}
+
+static int locked_out(const struct survey_peer *p) {
+    const char *more = strstr(p->text, ": "); /* what it said, behind its address */
+
+    if (p->why == WIRE_ERR(WIRE_AUTH_REQUIRED))
+        return fail(CODE_REFUSED,
+                    "%s asks for an access code. Whoever shares there can tell it; give it with "
+                    "--code",
+                    p->name);
+    if (p->why == WIRE_ERR(WIRE_AUTH_FAILED))
+        return fail(CODE_REFUSED, "%s did not accept the access code%s", p->name, more ? more : "");
+    return fail(CODE_REFUSED, "%s does not let us in: what it shares is for other peers", p->name);
+}
+
+/* The first that answered no: one that said who it is, if there is one. */
+static const struct survey_peer *first_that_refused(const struct survey *r) {
+    const struct survey_peer *found = NULL;
+
+    for (unsigned i = 0; i < r->n; i++) {
+        const struct survey_peer *p = r->all[i];
+
+        if (survey_locked(p))
+            return p;
+        if (p->state == SURVEY_FAILED && code_of(p->why) == CODE_REFUSED)
+            found = p;
+    }
+    return found;
+}
+
 int survey_refuse(const struct survey_peer *p) {
     char known[KEY_TEXT_LEN + 1];
 
@@ -120,8 +179,10 @@ static int failed(const struct survey_peer *p) {
         show_address(p->to.host, p->to.port, label);
     if (p->identified)
         return fail(code, "%s: %s", p->name, reason(p));
-    return fail(code == CODE_REFUSED ? code : CODE_NOT_FOUND, "no answer from %s: %s%s", label,
-                reason(p), p->why == UV_ECONNREFUSED ? ". Does `lanyard share` run there?" : "");
+    if (code == CODE_REFUSED)
+        return fail(code, "%s: %s", label, reason(p));
+    return fail(CODE_NOT_FOUND, "no answer from %s: %s%s", label, reason(p),
+                p->why == UV_ECONNREFUSED ? ". Does `lanyard share` run there?" : "");
 }
 
 int survey_nobody(const struct survey *r, const struct peer_spec *only) {
@@ -130,6 +191,11 @@ int survey_nobody(const struct survey *r, const struct peer_spec *only) {
 
     if (p)
         return survey_refuse(p);
+    p = first_that_refused(r);
+    if (p && survey_locked(p))
+        return locked_out(p);
+    if (p && (only || r->n_added > 0)) /* else it may be an announcement of old */
+        return failed(p);
     if (r->n_added > 0) {
         survey_warn(r);
         return fail(CODE_NOT_FOUND, survey_first(r, SURVEY_LEFT_OUT)

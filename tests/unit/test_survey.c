@@ -48,7 +48,7 @@ static void start_peer(struct fixture *f, struct peer_here *p, const char *dir, 
 static int setup(void **state) {
     static struct fixture fixture;
     struct fixture *f = &fixture;
-    const struct asking_options none = {0};
+    struct asking_options none = {0};
 
     *f = (struct fixture){0};
     scratch_make(&f->s);
