@@ -71,6 +71,10 @@ void pool_unwait(struct pool *p, struct pool_waiter *w) {
     w->next = w->prev = NULL;
 }
 
+bool pool_wanted(const struct pool *p) { return p->waiters.next != &p->waiters; }
+
+bool pool_plenty(const struct pool *p) { return p->n_free > p->n / 4 && !pool_wanted(p); }
+
 void pool_trim(struct pool *p) {
     for (unsigned i = 0; i < p->n_free; i++)
         madvise(p->mem + (size_t)p->free[i] * STRIDE, STRIDE, MADV_DONTNEED);

@@ -11,6 +11,7 @@
 #ifndef CORE_BUF_H
 #define CORE_BUF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,9 @@ uint8_t *pool_get(struct pool *p);           /* NULL: none free */
 void pool_put(struct pool *p, uint8_t *buf); /* takes NULL; calls the waiter that waited longest */
 void pool_wait(struct pool *p, struct pool_waiter *w);   /* no-op if it waits already */
 void pool_unwait(struct pool *p, struct pool_waiter *w); /* no-op if it does not wait */
+bool pool_wanted(const struct pool *p);                  /* somebody waits */
+/* Is there more than those need who have none yet? */
+bool pool_plenty(const struct pool *p);
 void pool_trim(struct pool *p);
 
 #endif

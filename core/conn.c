@@ -91,8 +91,20 @@ void conn_fail(struct conn *c, int why, const char *text) {
 
 /* -- time ------------------------------------------------------------------------------------ */
 
+void conn_watch_drain(struct conn *c) {
+    uint64_t now = uv_now(c->env->loop), next;
+
+    drain_begin(&c->drain, pool_wanted(c->env->pool), now);
+    if (c->state != OPENED || c->env->patience->drain == 0)
+        return;
+    next = c->drain.since + c->env->patience->drain;
+    if (c->due > next)
+        conn_enter(c, OPENED, (unsigned)(next > now ? next - now : 0));
+}
+
 static void check_liveness(struct conn *c) {
-    uint64_t now = uv_now(c->env->loop), next = 0;
+    uint64_t now = uv_now(c->env->loop), next = 0, next_drain;
+    bool wanted = c->env->pool && pool_wanted(c->env->pool);
     struct msg ping = {.type = WIRE_PING};
 
     /* we did not listen, or the whole loop slept: the silence is ours */
@@ -111,6 +123,10 @@ static void check_liveness(struct conn *c) {
     case LIVENESS_WAIT:
         break;
     }
+    if (drain_check(&c->drain, wanted, c->env->patience->drain, now, &next_drain) == DRAIN_DRAGS)
+        conn_part(c, WIRE_ERR(WIRE_BUSY), "you take too little while others wait");
+    if (next_drain < next)
+        next = next_drain;
     if (c->state == OPENED)
         conn_enter(c, OPENED, (unsigned)(next - now));
 }
@@ -287,6 +303,8 @@ int conn_send_frame(struct conn *c, uint8_t *frame, size_t len) {
     if (wire_header_get(&h, frame) == 0)
         conn_log_frame(c, "<-", &h);
     r = outq_frame(&c->out, frame, len);
+    if (r == 0)
+        conn_watch_drain(c);
     conn_kick(c);
     return r;
 }
@@ -312,6 +330,8 @@ void conn_set_handler(struct conn *c, const struct conn_handler *h, void *owner)
 }
 
 size_t conn_queued(const struct conn *c) { return c->out.len; }
+
+unsigned conn_frames(const struct conn *c) { return c->out.n_frames; }
 
 void conn_refuse(struct conn *c, int why, const char *text) {
     c->refusal = why;

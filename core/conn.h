@@ -104,8 +104,9 @@ int conn_send(struct conn *c, const struct msg *m);
 /* Queues a whole encoded frame that lies in a buffer of env->pool; it goes back there when sent,
  * or at once if the conn is closing or memory is out (-ENOMEM). */
 int conn_send_frame(struct conn *c, uint8_t *frame, size_t len);
-/* Bytes that wait in our queue. */
+/* Bytes that wait in our queue, and buffers of frames among them. */
 size_t conn_queued(const struct conn *c);
+unsigned conn_frames(const struct conn *c);
 
 /* Takes the pool buffer in which the current on_message's message lies (DATA, MANIFEST); the caller
  * puts it back. NULL if the message lies elsewhere. */

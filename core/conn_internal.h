@@ -13,6 +13,7 @@
 #include "core/addr.h"
 #include "core/blocks.h"
 #include "core/conn.h"
+#include "core/drain.h"
 #include "core/outq.h"
 
 enum conn_state {
@@ -61,6 +62,7 @@ struct conn {
     const char *refusal_text;
 
     struct liveness life;
+    struct drain drain;
     uint64_t due; /* when the timer was to fire */
     int why;
     char text[CONN_TEXT_LEN], name[CONN_SHOWN_LEN], software[CONN_SHOWN_LEN], addr[ADDR_TEXT_LEN];
@@ -72,6 +74,9 @@ void conn_kick(struct conn *c); /* conn_on_wake in the next turn of the loop */
 void conn_set_why(struct conn *c, int why, const char *text); /* the first reason counts */
 void conn_drop(struct conn *c);                               /* closes the socket now */
 void conn_fail(struct conn *c, int why, const char *text);    /* the same: it is of no more use */
+
+/* A frame waits to be sent: the timer must look whether it goes. */
+void conn_watch_drain(struct conn *c);
 
 /* conn_io.c */
 int conn_start_reading(struct conn *c);

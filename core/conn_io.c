@@ -77,6 +77,7 @@ static int seal(struct conn *c) {
         if (n <= 0)
             return n;
         outq_advance(&c->out, (size_t)n);
+        drain_took(&c->drain, (size_t)n);
         n = write_blocks(c, false);
         if (n < 0)
             return n;
@@ -94,6 +95,8 @@ static void flush(struct conn *c) {
         tls_close(c->tls); /* an error here ends what is ending */
         r = 0;
     }
+    if (c->out.n_frames == 0)
+        drain_end(&c->drain);
     if (r == 0)
         r = write_blocks(c, true);
     if (r < 0) {

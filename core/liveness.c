@@ -7,6 +7,7 @@ const struct patience patience_default = {
     .hello = 10000,
     .auth = 30000,
     .admit = 10000,
+    .drain = 5000,
     .dial = 10000,
     .ping = 15000,
     .silence = 45000,

@@ -19,6 +19,7 @@ struct patience {
     unsigned silence;   /* until we give up */
     unsigned answer;    /* the same while an answer is expected */
     unsigned farewell;  /* to send our last words and hear theirs */
+    unsigned drain;     /* of slow taking, while others wait for its buffers; 0: no matter */
     unsigned elsewhere; /* without anything of what was asked for, until another source is asked */
     unsigned pace;      /* the same until the source is given up for now, if there is no other */
     unsigned hope;      /* that a source only moves, and brings nothing that stays */

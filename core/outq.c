@@ -20,6 +20,7 @@ void outq_init(struct outq *q, struct pool *pool) {
 }
 
 static void free_out(struct outq *q, struct out *o) {
+    q->n_frames -= o->frame != NULL;
     pool_put(q->pool, o->frame);
     free(o);
 }
@@ -78,6 +79,7 @@ int outq_frame(struct outq *q, uint8_t *frame, size_t len) {
     *o = (struct out){.frame = frame, .len = len};
     *q->frames_end = o;
     q->frames_end = &o->next;
+    q->n_frames++;
     q->len += len;
     return 0;
 }

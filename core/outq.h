@@ -23,6 +23,7 @@ struct outq {
     struct out *current; /* has started */
     size_t at;           /* in current */
     size_t len;          /* bytes that wait, all of them */
+    unsigned n_frames;   /* buffers that it holds */
     size_t small_len;    /* of those, in small messages that have not started */
 };
 

@@ -241,6 +241,8 @@ static int prepare(struct server *s, const struct server_options *o) {
     err = conn_env_init(&s->env, o->loop, TLS_LISTENER, o->id, &s->pool);
     if (err < 0)
         return err;
+    if (o->patience)
+        s->env.patience = o->patience;
     s->env.features = rules.code ? WIRE_FEATURE_CODE : 0;
     server_set_name(s, o->name);
     return listen_somewhere(s);

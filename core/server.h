@@ -31,10 +31,11 @@ struct server_event {
 struct server_options {
     uv_loop_t *loop;
     const struct identity *id;
-    const struct shares *shares; /* the caller's, until on_closed */
-    const char *name;            /* display name */
-    int port;                    /* -1: SERVER_PORT or the next free one */
-    struct gate_rules rules;     /* who may come in; the server knows inside_max */
+    const struct shares *shares;     /* the caller's, until on_closed */
+    const char *name;                /* display name */
+    int port;                        /* -1: SERVER_PORT or the next free one */
+    const struct patience *patience; /* NULL: patience_default */
+    struct gate_rules rules;         /* who may come in; the server knows inside_max */
     void (*on_event)(void *owner, const struct server_event *e); /* may be NULL */
     void (*on_closed)(void *owner);
     void *owner;

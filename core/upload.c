@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/upload.h"
 
+#include "core/asks.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
 enum {
     QUEUE_LOW = 2 * 1024 * 1024, /* start no new frame while more than this waits to be sent */
     DIGESTS_PER_FRAME = 64,      /* so that an answer comes while the next ones are still read */
-};
-
-/* Something asked for and not yet begun. */
-struct ask {
-    enum { ASK_CHUNKS, ASK_CANCELLED, ASK_MANIFEST, ASK_DIGESTS } kind;
-    uint16_t req;
-    uint32_t count; /* chunks, or bytes of the manifest */
-    uint64_t first; /* chunk, or offset in the manifest */
 };
 
 /* One frame in the making. */
@@ -40,8 +34,7 @@ struct upload {
     struct slot slots[UPLOAD_AHEAD];
     struct pool_waiter waiter;
 
-    struct ask *asks; /* a queue: n_asks from head on, in a ring of cap */
-    unsigned head, n_asks, cap;
+    struct asks asks;
     uint32_t outstanding; /* chunks in the queue */
     uint64_t sent;
 };
@@ -50,41 +43,7 @@ static const struct catalog *catalog_of(const struct upload *u) {
     return selection_catalog(u->selection);
 }
 
-/* ---- the queue of asks ---- */
-
-static struct ask *ask_at(struct upload *u, unsigned i) { return &u->asks[(u->head + i) % u->cap]; }
-
-static void pop_ask(struct upload *u) {
-    u->head = (u->head + 1) % u->cap;
-    u->n_asks--;
-}
-
-static int grow_asks(struct upload *u) {
-    unsigned cap = u->cap ? 2 * u->cap : 16;
-    struct ask *asks;
-
-    if (cap > WIRE_OUTSTANDING_CHUNKS)
-        return WIRE_ERR(WIRE_LIMIT);
-    asks = malloc(cap * sizeof *asks);
-    if (!asks)
-        return -ENOMEM;
-    for (unsigned i = 0; i < u->n_asks; i++)
-        asks[i] = *ask_at(u, i);
-    free(u->asks);
-    u->asks = asks;
-    u->head = 0;
-    u->cap = cap;
-    return 0;
-}
-
-static int push_ask(struct upload *u, struct ask ask) {
-    int err = u->n_asks == u->cap ? grow_asks(u) : 0;
-
-    if (err < 0)
-        return err;
-    *ask_at(u, u->n_asks++) = ask;
-    return 0;
-}
+/* ---- what is asked for ---- */
 
 static int ask_chunks(struct upload *u, const struct msg *m) {
     uint64_t n_chunks = catalog_totals(catalog_of(u))->chunks;
@@ -97,7 +56,7 @@ static int ask_chunks(struct upload *u, const struct msg *m) {
             return WIRE_ERR(WIRE_PROTOCOL);
         if (range.count > WIRE_OUTSTANDING_CHUNKS - u->outstanding)
             return WIRE_ERR(WIRE_LIMIT);
-        err = push_ask(u, (struct ask){ASK_CHUNKS, m->req, range.count, range.first});
+        err = asks_push(&u->asks, (struct ask){ASK_CHUNKS, m->req, range.count, range.first});
         u->outstanding += range.count;
     }
     return err;
@@ -109,7 +68,7 @@ static int ask_manifest(struct upload *u, const struct msg *m) {
 
     if (offset > length || count > length - offset)
         return WIRE_ERR(WIRE_PROTOCOL);
-    return push_ask(u, (struct ask){ASK_MANIFEST, m->req, count, offset});
+    return asks_push(&u->asks, (struct ask){ASK_MANIFEST, m->req, count, offset});
 }
 
 static int ask_digests(struct upload *u, const struct msg *m) {
@@ -120,13 +79,13 @@ static int ask_digests(struct upload *u, const struct msg *m) {
         return WIRE_ERR(WIRE_UNSUPPORTED);
     if (first >= n_chunks || n > n_chunks - first)
         return WIRE_ERR(WIRE_PROTOCOL);
-    return push_ask(u, (struct ask){ASK_DIGESTS, m->req, n, first});
+    return asks_push(&u->asks, (struct ask){ASK_DIGESTS, m->req, n, first});
 }
 
 /* What is not begun yet is answered by error records instead. */
 static void cancel(struct upload *u, uint16_t req) {
-    for (unsigned i = 0; i < u->n_asks; i++) {
-        struct ask *ask = ask_at(u, i);
+    for (unsigned i = 0; i < u->asks.n; i++) {
+        struct ask *ask = asks_at(&u->asks, i);
 
         if (ask->req == req && ask->kind == ASK_CHUNKS)
             ask->kind = ASK_CANCELLED;
@@ -155,9 +114,9 @@ int upload_ask(struct upload *u, const struct msg *m) {
 static int take_chunks(struct upload *u, struct slot *slot) {
     size_t room = WIRE_CHUNK_SIZE;
 
-    slot->ask = *ask_at(u, 0);
-    for (slot->n = 0; u->n_asks && slot->n < WIRE_RECORDS_MAX; slot->n++) {
-        struct ask *ask = ask_at(u, 0);
+    slot->ask = *asks_at(&u->asks, 0);
+    for (slot->n = 0; u->asks.n && slot->n < WIRE_RECORDS_MAX; slot->n++) {
+        struct ask *ask = asks_at(&u->asks, 0);
         uint32_t len = 0;
         int err;
 
@@ -175,14 +134,14 @@ static int take_chunks(struct upload *u, struct slot *slot) {
         slot->chunks[slot->n] = ask->first++;
         u->outstanding--;
         if (--ask->count == 0)
-            pop_ask(u);
+            asks_pop(&u->asks);
     }
     return 0;
 }
 
 /* Up to `most` units of the first ask. */
 static int take_part(struct upload *u, struct slot *slot, uint32_t most) {
-    struct ask *ask = ask_at(u, 0);
+    struct ask *ask = asks_at(&u->asks, 0);
 
     slot->ask = *ask;
     if (slot->ask.count > most)
@@ -190,12 +149,12 @@ static int take_part(struct upload *u, struct slot *slot, uint32_t most) {
     ask->first += slot->ask.count;
     ask->count -= slot->ask.count;
     if (ask->count == 0)
-        pop_ask(u);
+        asks_pop(&u->asks);
     return 0;
 }
 
 static int take(struct upload *u, struct slot *slot) {
-    switch (ask_at(u, 0)->kind) {
+    switch (asks_at(&u->asks, 0)->kind) {
     case ASK_MANIFEST:
         return take_part(u, slot, WIRE_PAGE_MAX);
     case ASK_DIGESTS:
@@ -289,7 +248,7 @@ static void free_if_down(struct upload *u) {
         selection_reader_free(u->slots[i].reader);
     catalog_cursor_clear(&u->cursor);
     selection_free(u->selection);
-    free(u->asks);
+    asks_clear(&u->asks);
     free(u);
     if (on_gone)
         on_gone(owner);
@@ -325,19 +284,29 @@ static int start(struct upload *u, struct slot *slot) {
     return err < 0 ? err : uv_queue_work(u->env->loop, &slot->work, run_slot, on_filled);
 }
 
+/* A first buffer is worth waiting for; a further one is taken where there are plenty. So whoever
+ * lets its frames lie holds one of them when they are scarce, and others come in between. */
+static uint8_t *get_buffer(struct upload *u) {
+    struct pool *pool = u->env->pool;
+    bool holds = reading(u) || conn_frames(u->conn) > 0;
+    uint8_t *frame = !holds || pool_plenty(pool) ? pool_get(pool) : NULL;
+
+    if (!frame && !holds)
+        pool_wait(pool, &u->waiter);
+    return frame;
+}
+
 int upload_pump(struct upload *u) {
     int err = 0;
 
     for (unsigned i = 0; err == 0 && i < UPLOAD_AHEAD; i++) {
         struct slot *slot = &u->slots[i];
 
-        if (slot->frame || u->n_asks == 0 || conn_queued(u->conn) > QUEUE_LOW)
+        if (slot->frame || u->asks.n == 0 || conn_queued(u->conn) > QUEUE_LOW)
             continue;
-        slot->frame = pool_get(u->env->pool);
-        if (!slot->frame) {
-            pool_wait(u->env->pool, &u->waiter);
+        slot->frame = get_buffer(u);
+        if (!slot->frame)
             return 0;
-        }
         err = start(u, slot);
         if (err < 0) {
             pool_put(u->env->pool, slot->frame);
@@ -391,7 +360,7 @@ void upload_close(struct upload *u) {
     free_if_down(u);
 }
 
-bool upload_busy(const struct upload *u) { return u->n_asks || reading(u); }
+bool upload_busy(const struct upload *u) { return u->asks.n || reading(u); }
 
 uint64_t upload_read(const struct upload *u) {
     return selection_reader_count(u->slots[0].reader) + selection_reader_count(u->slots[1].reader);

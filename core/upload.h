@@ -8,7 +8,7 @@
  *
  * A slot takes work only while the connection's queue is short and the buffer pool has a buffer: so
  * each connection holds at most UPLOAD_AHEAD frames that are being read, and waits its turn for the
- * next. Loop thread.
+ * next. More than one it holds only while buffers are plenty. Loop thread.
  */
 #ifndef CORE_UPLOAD_H
 #define CORE_UPLOAD_H

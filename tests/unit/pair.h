@@ -25,7 +25,8 @@ struct pair {
     struct trust trust;
     struct shares shares;
     struct server *server;
-    uint16_t port, second_port; /* second_port: 0 if there is one server only */
+    const struct patience *patience; /* of the server, NULL: as usual */
+    uint16_t port, second_port;      /* second_port: 0 if there is one server only */
     struct pool pool;
     struct conn_env env;
     struct fetch *fetch;
@@ -70,6 +71,7 @@ static inline void start_server(struct pair *p, int port) {
                                .shares = &p->shares,
                                .name = "there",
                                .port = port,
+                               .patience = p->patience,
                                .rules = {.per_addr = 60, .per_key = 60}, /* many runs at once */
                                .owner = p};
 
