@@ -59,6 +59,7 @@ struct source {
     struct conn *conn; /* NULL: not connected */
     bool open;         /* the selection of f is open at it: it can be asked for chunks */
     bool gave;         /* at least one chunk */
+    bool barred;       /* it does not let us in: never ask again */
     uint64_t retry_at_ms, backoff_ms, lost_at_ms;
     uint64_t owing_ms, answered; /* since when it owes an answer; conn_answered() then */
     bool too_slow;               /* that is why it is closed */

@@ -113,6 +113,23 @@ static void forgive(struct fetch *f, uint64_t ms, uint64_t now) {
     }
 }
 
+/* Whoever took the address of a source never gets a request that was meant for it. */
+static void give_up(struct fetch *f) {
+    const char *peer = source_peer(f->current);
+
+    if (f->why == ERR_KEY_OTHER)
+        fetch_end(
+            f, ERR_KEY_OTHER,
+            "%s is gone, and another peer answers where it was (%s). When it is back, run the "
+            "same command again to go on",
+            peer, f->text);
+    else
+        fetch_end(f, ERR_STALLED,
+                  "nothing arrived from %s for %llu s (%s). Run the same command again to go on",
+                  peer, (unsigned long long)(f->timeout_ms / 1000),
+                  f->why < 0 ? f->text : "it does not answer");
+}
+
 void fetch_check_pace(struct fetch *f, uint64_t now) {
     struct source *s = f->current;
     uint64_t gone = now - f->ticked_ms;
@@ -123,8 +140,5 @@ void fetch_check_pace(struct fetch *f, uint64_t now) {
     if (s->conn)
         check_pace(s, now);
     if (now - f->moved_ms > f->timeout_ms)
-        fetch_end(f, ERR_STALLED,
-                  "nothing arrived from %s for %llu s (%s). Run the same command again to go on",
-                  source_peer(s), (unsigned long long)(f->timeout_ms / 1000),
-                  f->why < 0 ? f->text : "it does not answer");
+        give_up(f);
 }

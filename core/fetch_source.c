@@ -62,10 +62,20 @@ static bool is_final(int why) {
     case WIRE_ERR(WIRE_AUTH_FAILED):
     case WIRE_ERR(WIRE_DENIED):
     case WIRE_ERR(WIRE_UNSUPPORTED):
+    case ERR_KEY_CHANGED:
+    case ERR_CODE_UNASKED:
+    case ERR_CODE_UNPROVEN:
         return true;
     default:
         return false;
     }
+}
+
+static bool all_barred(const struct fetch *f) {
+    for (unsigned i = 0; i < f->n_sources; i++)
+        if (!f->sources[i].barred)
+            return false;
+    return true;
 }
 
 static void lost(struct source *s, int why, const char *text) {
@@ -75,6 +85,9 @@ static void lost(struct source *s, int why, const char *text) {
         return;
     forget(s);
     back_off(s);
+    s->barred = is_final(why);
+    if (s->barred)
+        s->retry_at_ms = UINT64_MAX;
     f->why = why;
     snprintf(f->text, sizeof f->text, "%s", text[0] ? text : err_text(why));
     log_info("%s: lost: %s", source_peer(s), f->text);
@@ -82,7 +95,7 @@ static void lost(struct source *s, int why, const char *text) {
               (struct fetch_event){.kind = FETCH_SOURCE, .peer = source_peer(s), .text = f->text});
     if (s == f->current && f->phase != FETCH_RUNNING)
         f->phase = FETCH_CONNECTING;
-    if (f->n_sources == 1 && is_final(why))
+    if (all_barred(f))
         fetch_end(f, why, "%s: %s", source_peer(s), f->text);
 }
 
@@ -244,7 +257,7 @@ void fetch_offer(struct fetch *f, const struct endpoint *to) {
         struct source *s = &f->sources[i];
 
         if (!s->spec.to.key_known || !to->key_known ||
-            memcmp(s->spec.to.key, to->key, KEY_LEN) != 0)
+            memcmp(s->spec.to.key, to->key, KEY_LEN) != 0 || s->barred)
             continue;
         s->spec.to.n_addrs = to->n_addrs;
         memcpy(s->spec.to.addrs, to->addrs, sizeof to->addrs);

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from lan import LANYARD
-from verbs import MIB, download, peers, random_file, same, sees, share
+from verbs import MIB, download, peers, random_file, same, seconds, sees, share, staged
 
 
 def code_of(sharing):
@@ -189,6 +189,31 @@ def test_nobody_is_shared_with_by_mistake(cable):
     told = anna.run("lanyard", "share", "--to", "brt", ".").exits(3)
     assert "brt" in told.err and "trust" in told.err
     anna.run("lanyard", "share", "--to", "bert", "--to", "carl", ".").exits(3)
+
+
+# Keys
+
+def test_a_download_is_bound_to_the_key_that_it_began_with(cable):
+    """anna goes in the middle of it, and another peer takes her address, port, name and files."""
+    anna, bert = cable.hosts
+    a, _ = locked(anna)
+    bert.limit("10mbit")
+    p = bert.spawn("lanyard", "download", "--timeout", "4", "--json", f"{anna.address}:secret-film")
+    p.wait_for(lambda: staged(bert, "secret-film") >= MIB, "a chunk", seconds(20))
+    a.kill()
+    a.wait()
+    anna.more_environment = {"XDG_STATE_HOME": str(anna.dir / "other")}
+    b = share(anna, "secret-film", options=["--port", str(a.port)])
+    bert.unlimit()
+    told = p.result(seconds(60)).exits(5)
+    assert "another peer answers" in told.err
+    assert not [e for e in b.events() if e["event"] == "request"]
+    b.interrupt()
+    b.wait()
+    anna.more_environment = {}
+    locked(anna, "--port", str(a.port))
+    download(bert, f"{anna.address}:secret-film").ok()
+    same(anna / "secret-film", bert / "secret-film")
 
 
 # Links
