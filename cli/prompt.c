@@ -230,6 +230,9 @@ static const char *read_line(struct terminal *t) {
     return NULL;
 }
 
+/* --code in any form: such a line is not for the file of the history. */
+static bool has_code(const char *line) { return strstr(line, " -c") || strstr(line, " --c"); }
+
 static void run_terminal(struct app *app) {
     struct terminal t = {.app = app};
     bool leave = false;
@@ -239,7 +242,7 @@ static void run_terminal(struct app *app) {
     if (open_terminal(&t) != CODE_DONE)
         return;
     while (!leave && (line = read_line(&t)) != NULL) {
-        if (t.history && line[strspn(line, " \t\n")])
+        if (t.history && line[strspn(line, " \t\n")] && !has_code(line))
             history(t.history, &e, H_ENTER, line);
         run_line(app, line, &leave);
     }

@@ -76,6 +76,15 @@ def connect(host, address, port, receive_buffer=None, source=None):
     return inside(host, work)
 
 
+def listen(host, port):
+    """A listening socket on the host."""
+    def work():
+        s = socket.create_server(("", port))
+        s.settimeout(20)
+        return s
+    return inside(host, work)
+
+
 @functools.lru_cache(maxsize=None)
 def context(key, server=False):
     c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Who may come in: machines of the same link, those who know a code, or certain peers alone."""
+import contextlib
 import re
+import threading
 
 import pytest
 from lan import LANYARD
+from stranger import (AUTH, AUTHED, BYE, ERROR, HELLO, Closed, Frames, Keys, Stranger, context,
+                      listen)
 from verbs import MIB, download, peers, random_file, same, seconds, sees, share, staged
 
 
@@ -163,6 +167,38 @@ def test_what_is_no_code_is_a_wrong_command(cable):
                   ("--code", "k7f3-q9zz", "--code-fd", "0")]:
         told = anna.run("lanyard", "download", "film", *words).exits(2)
         assert "hello" not in told.err
+
+
+@pytest.mark.parametrize("hands_on", [True, False])
+def test_somebody_in_the_middle_gains_nothing(cable, tmp_path, hands_on):
+    """carl pretends to be anna, and hands on to her what bert proves; or says that it was right."""
+    anna, bert = cable.hosts
+    carl = cable.add_host()
+    a, code = locked(anna, "--code")
+    key = Keys(tmp_path)[0]
+    listener = listen(carl, 5000)
+    heard = []
+
+    def relay():
+        to_bert = Frames(context(key, server=True).wrap_socket(listener.accept()[0],
+                                                               server_side=True))
+        to_anna = Stranger(carl, anna.address, a.port, key)
+        to_bert.say(HELLO, to_anna.hear()[2])
+        assert to_bert.hear()[0] == HELLO
+        kind, _, proof = to_bert.hear()
+        assert kind == AUTH and proof[:2] == b"\x01\x20"
+        heard.append(to_anna.auth(proof))
+        with contextlib.suppress(OSError, Closed):
+            to_bert.say(AUTHED, b"\0\x20" + proof[2:] if not hands_on else bytes([heard[0], 0]))
+            heard.append(to_bert.hear()[0])
+    middle = threading.Thread(target=relay)
+    middle.start()
+    told = download(bert, carl.address, 5000, "secret-film", "--code", code).exits(5)
+    middle.join(20)
+    says_nothing(told)
+    assert heard[0] == 4  # AUTH_FAILED: anna does not believe it
+    assert heard[1:] in ([], [BYE], [ERROR])  # and bert asks for nothing
+    assert not (bert / "secret-film").exists()
 
 
 # Certain peers
