@@ -73,7 +73,11 @@ def test_the_history_is_kept(prompt):
     _, bert, p = prompt
     p.type("find a-word-of-last-time\r")
     p.wait_line("a-word-of-last-time.*\n(.*\n)*.*> ", seconds(10))
+    p.type("find --code k7f3-q9zz another-word\r")
+    p.wait_line("another-word.*\n(.*\n)*.*> ", seconds(10))
     leave(p)
+    kept = (bert.dir / "state" / "lanyard" / "history").read_text()
+    assert "last-time" in kept and "k7f3" not in kept
     again = bert.terminal("lanyard", cwd=bert / "mine")
     again.wait_line("> ", seconds(10))
     again.type("\x1b[A\x1b[A")
