@@ -21,7 +21,9 @@ struct app {
     struct identity id;
     struct config config;
     bool have_id, have_config;
-    bool left_behind; /* a thread still works for us: end the process without waiting for it */
+    bool confined;       /* see cli/confined.h */
+    char writable[4096]; /* the only folder to download into; "": any */
+    bool left_behind;    /* a thread still works for us: end the process without waiting for it */
 };
 
 /* Each loads once; 0, or the exit code of a failure that was reported. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/asking.h"
 
+#include "cli/confined.h"
 #include "cli/listing.h"
 #include "core/err.h"
 #include "proto/name.h"
@@ -24,6 +25,7 @@ int asking_open(struct asking *a, struct app *app, struct asking_options *o, uns
     if (secret.text[0])
         client_set_code(&a->client, &secret);
     OPENSSL_cleanse(&secret, sizeof secret);
+    confined_asking(app, o->target);
     survey_init(&a->survey, &a->client);
     a->nobody_asks = false;
     for (unsigned i = 0; i < o->peers.n && !err; i++) {

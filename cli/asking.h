@@ -16,6 +16,7 @@ struct asking_options {
     struct code_options code;
     uint64_t wait_ms;
     bool json;
+    const char *target; /* the folder where downloads go, or NULL */
 };
 
 /* clang-format off */
@@ -35,7 +36,8 @@ struct asking {
     bool nobody_asks;           /* for it */
 };
 
-/* Takes the code out of o. buffers: of frames, for client_open. 0, or the exit code of a failure that was reported. */
+/* Takes the code out of o, then confines the process. buffers: of frames, for client_open. 0, or the
+ * exit code of a failure that was reported. */
 int asking_open(struct asking *a, struct app *app, struct asking_options *o, unsigned buffers);
 void asking_close(struct asking *a);
 

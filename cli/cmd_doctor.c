@@ -148,6 +148,7 @@ int cmd_doctor(struct app *app, int argc, char **argv) {
         return opts_code(parsed);
     if (first < argc)
         return opts_misused(&usage, "it takes no operands");
+    app->confined = true; /* it looks at everything, and both dials and listens */
     code = asking_open(&d.a, app, &o, ASKING_BUFFERS);
     if (code)
         return code;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/commands.h"
+#include "cli/confined.h"
 #include "cli/download.h"
 #include "cli/json.h"
 #include "core/err.h"
@@ -196,14 +197,19 @@ static int get_all(struct looking *l) {
     return first;
 }
 
-static int check_dir(const char *dir) {
+static int check_dir(const struct app *app, const char *dir) {
     char shown[1024];
     struct stat st;
     int err = stat(dir, &st) == 0 ? 0 : -errno;
 
+    name_show(dir, strlen(dir), shown, sizeof shown);
+    if (!err && S_ISDIR(st.st_mode) && !confined_reaches(app, dir))
+        return fail(CODE_FAILED,
+                    "%s: the prompt writes only below the folder where it was started; "
+                    "`lanyard download` outside of it writes anywhere",
+                    shown);
     if (!err && S_ISDIR(st.st_mode))
         return 0;
-    name_show(dir, strlen(dir), shown, sizeof shown);
     return fail(CODE_FAILED, "%s: %s; --output takes a folder that exists", shown,
                 err ? err_text(err) : "it is no folder");
 }
@@ -244,9 +250,10 @@ int cmd_download(struct app *app, int argc, char **argv) {
 
     if (parsed)
         return opts_code(parsed);
-    code = check_dir(w.o.dir);
+    code = check_dir(app, w.o.dir);
     if (code)
         return code;
+    w.ask.target = w.o.dir;
     code = asking_open(&l.a, app, &w.ask, BUFFERS);
     if (code)
         return code;

@@ -2,6 +2,7 @@
 #include "cli/host.h"
 
 #include "cli/client.h"
+#include "cli/confined.h"
 #include "cli/what.h"
 #include "core/err.h"
 #include "proto/name.h"
@@ -216,6 +217,8 @@ int host_open(struct host *h, struct app *app, uv_loop_t *loop, const struct hos
     code = add_paths(h, o);
     if (!code)
         code = make_rules(h, o);
+    if (!code)
+        confined_sharing(app, &h->shares);
     if (!code)
         code = listen_at(h, o);
     if (code) {

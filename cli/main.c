@@ -5,6 +5,7 @@
  * The program is one table of commands; each has a file cmd_NAME.c.
  */
 #include "cli/commands.h"
+#include "cli/confined.h"
 #include "cli/opts.h"
 #include "cli/prompt.h"
 #include "cli/stop.h"
@@ -184,6 +185,7 @@ int main(int argc, char **argv) {
         return check_stdout(-1 - first);
     if (first < argc)
         catch_early_signals(argv[first]);
+    confined_calls();
     code = first < argc ? command_run(&app, argc - first, argv + first) : prompt(&app);
     if (app.left_behind) { /* exit(3) would join libuv's threads */
         fflush(NULL);

@@ -3,6 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/complete.h"
+#include "cli/confined.h"
 #include "cli/sharer.h"
 #include "cli/text.h"
 #include "core/log.h"
@@ -258,6 +259,8 @@ int prompt(struct app *app) {
     int code = CODE_DONE;
 
     app->at_prompt = true;
+    if (app_state_dir(app) == 0)
+        confined_prompt(app);
     if (sharer_start(app, &everything_here) == 0 && terminal)
         sharer_print(app);
     if (terminal) {

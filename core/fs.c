@@ -176,8 +176,12 @@ static int open_temp_in(const char *dir) {
     return fd;
 }
 
+static const char *temp_dir;
+
+void fs_set_temp(const char *dir) { temp_dir = dir; }
+
 int fs_open_temp(void) {
-    const char *dirs[] = {getenv("TMPDIR"), "/var/tmp", "/tmp"};
+    const char *dirs[] = {temp_dir, getenv("TMPDIR"), "/var/tmp", "/tmp"};
     for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
         int fd = dirs[i] && *dirs[i] ? open_temp_in(dirs[i]) : -ENOENT;
         if (fd >= 0)

@@ -29,10 +29,16 @@
 static struct { FUNCTIONS(LIBRARY_POINTER) } lib;
 static bool loaded;
 
-static void load(void) {
+static void load_once(void) {
     static const struct library_symbol symbols[] = {FUNCTIONS(LIBRARY_SYMBOL)};
 
     loaded = library_load("libavahi-client.so.3", symbols, sizeof(symbols) / sizeof(symbols[0]));
+}
+
+static void load(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, load_once);
 }
 
 struct daemon {
@@ -64,11 +70,10 @@ static void on_client(AvahiClient *client, AvahiClientState state, void *userdat
 }
 
 static int daemon_open(struct backend **b, const AvahiPoll *poll, bool publishes) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct daemon *d;
     int err;
 
-    pthread_once(&once, load);
+    load();
     if (!loaded)
         return AVAHI_ERR_NOT_SUPPORTED;
     d = calloc(1, sizeof(*d));
@@ -170,6 +175,7 @@ static void daemon_publish_stop(struct publication *p) {
 
 const struct backend_ops avahi_daemon = {
     .name = "avahi-daemon",
+    .load = load,
     .open = daemon_open,
     .close = daemon_close,
     .browse = daemon_browse,

@@ -43,12 +43,18 @@ static bool loaded;
 /* Avahi prints on stderr otherwise. */
 static void drop_log(AvahiLogLevel level, const char *text) {}
 
-static void load(void) {
+static void load_once(void) {
     static const struct library_symbol symbols[] = {FUNCTIONS(LIBRARY_SYMBOL)};
 
     loaded = library_load("libavahi-core.so.7", symbols, sizeof(symbols) / sizeof(symbols[0]));
     if (loaded)
         lib.avahi_set_log_function(drop_log);
+}
+
+static void load(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, load_once);
 }
 
 struct embedded {
@@ -120,13 +126,12 @@ static void make_host_name(char *out, size_t cap) {
 }
 
 static int embedded_open(struct backend **b, const AvahiPoll *poll, bool publishes) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     AvahiServerConfig config;
     char host_name[64];
     struct embedded *e;
     int err;
 
-    pthread_once(&once, load);
+    load();
     if (!loaded)
         return AVAHI_ERR_NOT_SUPPORTED;
     e = calloc(1, sizeof(*e));
@@ -237,6 +242,7 @@ static void embedded_publish_stop(struct publication *p) {
 
 const struct backend_ops avahi_embedded = {
     .name = "embedded",
+    .load = load,
     .open = embedded_open,
     .close = embedded_close,
     .browse = embedded_browse,

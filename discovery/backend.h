@@ -73,6 +73,7 @@ struct publication {
 /* Ints are 0 or an error of Avahi (avahi_strerror). Freeing what is not running does nothing. */
 struct backend_ops {
     const char *name;
+    void (*load)(void); /* its library; open does it, too */
     int (*open)(struct backend **b, const AvahiPoll *poll, bool publishes);
     void (*close)(struct backend *b); /* all lookups and publications are freed already */
     int (*browse)(struct backend *b, struct browser *w);

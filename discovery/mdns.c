@@ -72,6 +72,11 @@ static void on_silent(uv_timer_t *timer) {
     m->user->on_event(m->owner, &e);
 }
 
+void mdns_load(void) {
+    avahi_daemon.load();
+    avahi_embedded.load();
+}
+
 int mdns_start(struct mdns **out, uv_loop_t *loop, const struct mdns_options *o) {
     struct mdns *m = calloc(1, sizeof(*m));
     int err;

@@ -62,6 +62,8 @@ struct mdns_options {
 
 struct mdns;
 
+/* Loads Avahi's libraries now: later, a confined process may not find them. */
+void mdns_load(void);
 int mdns_start(struct mdns **m, uv_loop_t *loop, const struct mdns_options *o);
 void mdns_refresh(struct mdns *m);
 const char *mdns_backend(const struct mdns *m); /* "avahi-daemon", "embedded" or "" */

@@ -39,6 +39,7 @@ OPEN_CALLS = (r"open|openat|openat2|creat|fopen|freopen|mkdir|mkdirat|rename|ren
 OPENS = {
     "core/fs.c": "the gate to everything beneath a root",
     "core/fs_remove.c": "the part of it that removes trees",
+    "core/confine.c": "names folders that a confined process keeps",
     "core/identity.c": "our own key in our own state folder",
     "core/trust.c": "known_peers in our own state folder",
     "core/here.c": "reads the boot id and the umask from /proc",
