@@ -21,6 +21,7 @@ void survey_init(struct survey *r, struct client *c) {
     *r = (struct survey){.client = c, .browse_closed = true};
     uv_timer_init(c->loop, &r->deadline);
     uv_timer_init(c->loop, &r->patience);
+    uv_timer_init(c->loop, &r->turn);
 }
 
 /* ---- who is asked ---- */
@@ -210,6 +211,7 @@ static void ask(struct survey_peer *p) {
     p->identified = p->fresh = false;
     p->rows = 0;
     p->tries++;
+    p->asked_ms = uv_now(r->client->loop);
     err = query_start(&p->query, &r->client->env, &request, &query_events, p);
     if (err) {
         p->state = SURVEY_FAILED;
@@ -222,11 +224,19 @@ static void ask(struct survey_peer *p) {
 
 /* Asks whoever waits, as many at once as we like. */
 static void pump(struct survey *r) {
-    for (unsigned i = 0; i < r->n && r->n_asked < SURVEY_AT_ONCE; i++)
-        if (r->all[i]->state == SURVEY_WAITING)
-            ask(r->all[i]);
+    unsigned left = survey_places(r);
+
+    for (int strangers = 0; strangers < 2; strangers++)
+        for (unsigned i = 0; i < r->n && left > 0; i++)
+            if (r->all[i]->state == SURVEY_WAITING &&
+                (strangers || survey_claims_known(r->all[i]))) {
+                ask(r->all[i]);
+                left--;
+            }
     check_done(r);
 }
+
+static void on_turn(uv_timer_t *timer) { pump(timer->data); }
 
 /* ---- discovery ---- */
 
@@ -327,6 +337,7 @@ static uint64_t patience_left(const struct survey *r) {
 static void finish(struct survey *r) {
     uv_timer_stop(&r->deadline);
     uv_timer_stop(&r->patience);
+    uv_timer_stop(&r->turn);
     for (unsigned i = 0; i < r->n; i++)
         give_up(r->all[i]);
     r->question = NULL;
@@ -352,9 +363,10 @@ int survey_ask(struct survey *r, const struct survey_question *q) {
         p->why = 0;
         p->text[0] = '\0';
     }
-    r->deadline.data = r->patience.data = r;
+    r->deadline.data = r->patience.data = r->turn.data = r;
     uv_timer_start(&r->deadline, on_deadline, q->wait_ms, 0);
     uv_timer_start(&r->patience, on_patience, patience_left(r), 0);
+    uv_timer_start(&r->turn, on_turn, SURVEY_SLOW_MS / 2, SURVEY_SLOW_MS / 2);
     pump(r);
     err = client_run(r->client, &r->done);
     finish(r);
@@ -372,6 +384,7 @@ void survey_close(struct survey *r) {
         browse_close(r->browse, on_browse_closed);
     uv_close((uv_handle_t *)&r->deadline, NULL);
     uv_close((uv_handle_t *)&r->patience, NULL);
+    uv_close((uv_handle_t *)&r->turn, NULL);
     while (!r->browse_closed)
         uv_run(r->client->loop, UV_RUN_ONCE);
     for (unsigned i = 0; i < r->n; i++)

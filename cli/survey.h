@@ -6,7 +6,9 @@
  *
  * Discovery says who might be here; every newcomer is dialled and asked at once, and counts only
  * when it answered. Peers are told apart by their keys; we ourselves are left out, and whoever
- * bears a name that we know under another key is not listened to. Peers that were added (--peer)
+ * bears a name that we know under another key is not listened to. Anybody can announce a thousand
+ * peers that are none: those whose key we know are asked first, and whoever does not answer at once
+ * holds up nobody. Peers that were added (--peer)
  * replace discovery: only they are asked, and nothing is waited for. Loop of the client.
  */
 #ifndef CLI_SURVEY_H
@@ -19,7 +21,9 @@
 
 enum {
     SURVEY_PEERS_MAX = 1024,
-    SURVEY_AT_ONCE = 32, /* queries under way */
+    SURVEY_AT_ONCE = 32,   /* queries under way, */
+    SURVEY_SLOW_MS = 300,  /* but for those where nobody has answered so long, */
+    SURVEY_OPEN_MAX = 256, /* though not more than these in all */
     SURVEY_WAIT_MS = 5000,
     SURVEY_PATIENCE_MS = 3000, /* a peer that starts now is visible after 2 s */
     SURVEY_PEER_MS = 3000,
@@ -46,7 +50,7 @@ struct survey_peer {
     bool shown;                                     /* the owner's */
     bool code_wrong; /* it did not accept our code: never show it twice */
     unsigned tries;
-    uint64_t rows;
+    uint64_t rows, asked_ms;
     struct query *query;
 
     enum survey_state state;
@@ -88,7 +92,7 @@ struct survey {
     unsigned n, n_added, n_asked;
     const struct survey_question *question; /* NULL: none is open */
     const struct survey_peer *spelt;        /* the question is for this one */
-    uv_timer_t deadline, patience;
+    uv_timer_t deadline, patience, turn;
     /* Discovery tells of a peer (or that it is gone) while no question is open. May be NULL. */
     void (*on_seen)(void *owner, const struct survey_peer *p);
     void *owner;
@@ -106,10 +110,14 @@ void survey_close(struct survey *r);
 
 /* The peer at an address that a WHAT spells out: the same one each time. */
 struct survey_peer *survey_peer_at(struct survey *r, const struct peer_spec *spec);
-/* The one that discovery means, by its id, else by its name; NULL if it is new. */
+/* The one that discovery means, by its name and id; NULL if it is new. */
 struct survey_peer *survey_peer_find(struct survey *r, const struct peer *seen);
 /* The same, with what is known now; a new one if need be. */
 struct survey_peer *survey_peer_seen(struct survey *r, const struct peer *seen);
+/* How many more may be asked now. */
+unsigned survey_places(const struct survey *r);
+/* Does it say that it is somebody whom we met? */
+bool survey_claims_known(const struct survey_peer *p);
 
 /* ---- survey_say.c: names and sentences ---- */
 

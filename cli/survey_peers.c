@@ -7,11 +7,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The list is full: takes the place of one that discovery told of and that did not answer. */
+static struct survey_peer *replace_peer(struct survey *r) {
+    for (unsigned i = 0; i < r->n; i++) {
+        struct survey_peer *p = r->all[i];
+
+        if (p->origin != SURVEY_BROWSED || p->query || p->shown ||
+            !(p->state == SURVEY_FAILED || (p->gone && p->state == SURVEY_IDLE)))
+            continue;
+        *p = (struct survey_peer){.survey = r};
+        return p;
+    }
+    return NULL;
+}
+
 static struct survey_peer *new_peer(struct survey *r) {
     struct survey_peer **all, *p;
 
     if (r->n == SURVEY_PEERS_MAX)
-        return NULL;
+        return replace_peer(r);
     all = reallocarray(r->all, r->n + 1, sizeof *all);
     if (!all)
         return NULL;
@@ -69,7 +83,7 @@ struct survey_peer *survey_peer_find(struct survey *r, const struct peer *seen) 
 
         if (p->origin != SURVEY_BROWSED)
             continue;
-        if (seen->id[0] ? strcmp(p->seen_id, seen->id) == 0 : strcmp(p->seen_name, seen->name) == 0)
+        if (strcmp(p->seen_id, seen->id) == 0 && strcmp(p->seen_name, seen->name) == 0)
             return p;
     }
     return NULL;
@@ -95,4 +109,27 @@ struct survey_peer *survey_peer_seen(struct survey *r, const struct peer *seen) 
     p->gone = false;
     p->fresh = true;
     return p;
+}
+
+unsigned survey_places(const struct survey *r) {
+    uint64_t now = uv_now(r->client->loop);
+    unsigned held = 0, open = SURVEY_OPEN_MAX - r->n_asked;
+
+    for (unsigned i = 0; i < r->n; i++) {
+        const struct survey_peer *p = r->all[i];
+
+        held += p->state == SURVEY_ASKED && (p->identified || now - p->asked_ms < SURVEY_SLOW_MS);
+    }
+    if (held >= SURVEY_AT_ONCE)
+        return 0;
+    return open < SURVEY_AT_ONCE - held ? open : SURVEY_AT_ONCE - held;
+}
+
+bool survey_claims_known(const struct survey_peer *p) {
+    const struct trust *known = &p->survey->client->trust;
+
+    for (size_t i = 0; i < known->n && p->to.key_known; i++)
+        if (memcmp(known->peers[i].key, p->to.key, KEY_LEN) == 0)
+            return true;
+    return false;
 }

@@ -198,6 +198,13 @@ static void on_timer(uv_timer_t *timer) {
     finish(d, d->why, d->text, NULL);
 }
 
+static uint64_t min(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* DIAL_STAGGER_MS, or less if the last of many addresses would have no time left. */
+static uint64_t stagger(const struct dial *d) {
+    return min(DIAL_STAGGER_MS, d->env->patience->dial / 3 / d->n_addrs);
+}
+
 /* Something has changed: is it over, or when does the next address start? */
 static void next(struct dial *d) {
     uint64_t now = uv_now(d->env->loop), wait = d->deadline > now ? d->deadline - now : 0;
@@ -207,7 +214,7 @@ static void next(struct dial *d) {
         return;
     }
     if (!d->chosen && d->n_started < d->n_addrs && wait > 0)
-        wait = d->n_live == 0 ? 0 : wait < DIAL_STAGGER_MS ? wait : DIAL_STAGGER_MS;
+        wait = d->n_live == 0 ? 0 : min(wait, stagger(d));
     uv_timer_start(&d->timer, on_timer, wait, 0);
 }
 

@@ -43,9 +43,7 @@ static uint32_t key_of(const struct answer *a) {
 }
 
 static uint32_t who_of(const char *id, const char *name) {
-    const char *text = id[0] ? id : name;
-
-    return (uint32_t)hash(HASH_SEED, text, strlen(text));
+    return (uint32_t)hash(hash(HASH_SEED, id, strlen(id)), name, strlen(name));
 }
 
 static struct answers_entry *find(const struct answers *all, const struct answer *like) {
@@ -61,9 +59,7 @@ static struct answers_entry *find(const struct answers *all, const struct answer
 }
 
 static bool belongs(const struct answer *a, const struct answers_peer *p) {
-    if (a->txt.id[0] || p->id[0])
-        return strcmp(a->txt.id, p->id) == 0;
-    return strcmp(a->name, p->name) == 0;
+    return strcmp(a->txt.id, p->id) == 0 && strcmp(a->name, p->name) == 0;
 }
 
 static struct answers_peer *find_peer(const struct answers *all, const struct answer *a) {
@@ -129,8 +125,7 @@ static unsigned snapshot(const struct answers *all, const struct answers_peer *w
         const struct answers_entry *e = &all->entries[i];
         if (e->who != who->who || !belongs(&e->answer, who))
             continue;
-        if (n_answers++ == 0)
-            memcpy(p->name, e->answer.name, sizeof(p->name));
+        n_answers++;
         if (!p->version[0])
             memcpy(p->version, e->answer.txt.version, sizeof(p->version));
         p->local |= e->answer.local;
@@ -249,7 +244,6 @@ static int look(const struct answers *all, struct answers_peer *who, struct peer
     if (now == who->fingerprint)
         return 0;
     who->fingerprint = now;
-    memcpy(who->name, p->name, sizeof(p->name));
     return ANSWERS_CHANGED;
 }
 

@@ -2,8 +2,9 @@
 /*
  * answers -- who is here: from answers per interface and protocol to peers
  *
- * An answer is what one service said through one interface and protocol. All answers with one id
- * are one peer; those without an id are one peer by name. Bounded. Pure: no I/O, no clock.
+ * An answer is what one service said through one interface and protocol. All answers with one name
+ * and id are one peer: anybody can claim an id, and whoever does it under another name must not get
+ * between the addresses of the one whose id it is. Bounded. Pure: no I/O, no clock.
  */
 #ifndef DISCOVERY_ANSWERS_H
 #define DISCOVERY_ANSWERS_H
@@ -37,7 +38,7 @@ struct answer {
     struct answer_addr addrs[ANSWER_ADDRS_MAX]; /* with port and scope */
 };
 
-/* One that all answers with this id, or without an id but with this name, belong to. */
+/* One that all answers with this name and id (or both without an id) belong to. */
 struct answers_peer {
     char name[PEER_NAME_LEN + 1];
     char id[64];

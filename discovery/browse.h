@@ -6,7 +6,7 @@
  *     browse_close -> on_closed: the last one, after it b is gone
  *
  * All callbacks come from the loop, never from inside a call that you made. Answers from all
- * interfaces and protocols are merged into one peer, by its id, else by its name. Own services are
+ * interfaces and protocols are merged into one peer, by its name and id. Own services are
  * reported too: compare the id. A peer that is gone without a word stays for minutes: show it as
  * there only after it answered. Never blocks the loop, whatever the daemon does.
  */

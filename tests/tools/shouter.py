@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """shouter -- says anything by multicast DNS, once a second, until it is killed
 
-    shouter.py NAME PORT ADDRESS[,ADDRESS...] [id=KEY] [n=COUNT] [txt=HEX] [other=TEXT...]
+    shouter.py NAME PORT ADDRESS[,ADDRESS...] [id=KEY] [n=COUNT] [txt=HEX] [KEY=VALUE...]
 
 Announces the service NAME (with n=: NAME 0, NAME 1, ...) of a host that has these addresses, without
 asking anybody. An ADDRESS like 10.9.0.50+ counts up from one service to the next. txt= is the whole

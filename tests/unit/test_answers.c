@@ -170,18 +170,37 @@ static void of_two_equals_the_younger_goes_first(void **state) {
     struct answers all;
     answers_init(&all);
     put(&all, answer_at("anna", ID_A, 2, "10.0.0.1"));
-    put(&all, answer_at("anna #2", ID_A, 2, "10.0.0.2")); /* restarted, and renamed */
+    put(&all, answer_at("anna", ID_A, 3, "10.0.0.2"));
+    struct peer p = next_peer(&all);
+    assert_addrs(&p, "10.0.0.2 10.0.0.1");
+    drop(&all, answer("anna", "", 3, V4));
+    p = next_peer(&all);
+    assert_addrs(&p, "10.0.0.1");
+    answers_clear(&all);
+}
+
+/* Anybody can claim anna's id. One who does it under another name is another peer, whoever came
+ * first, and the key tells who is who. */
+static void another_name_with_the_same_id_is_another_peer(void **state) {
+    struct answers all;
+    answers_init(&all);
+    for (unsigned i = 0; i < 2 * PEER_ADDRS_MAX; i++) {
+        char name[64], addr[64];
+        snprintf(name, sizeof name, "liar %u", i);
+        snprintf(addr, sizeof addr, "10.0.1.%u", i + 1);
+        put(&all, answer_at(name, ID_A, 2, addr));
+        struct peer liar = next_peer(&all);
+        assert_string_equal(liar.name, name);
+        assert_int_equal(liar.n_addrs, 1);
+    }
+    put(&all, answer_at("anna", ID_A, 2, "10.0.0.1"));
     struct peer p = next_peer(&all);
     assert_string_equal(p.name, "anna");
-    assert_addrs(&p, "10.0.0.2 10.0.0.1");
-    drop(&all, answer("anna", "", 2, V4));
-    p = next_peer(&all);
-    assert_string_equal(p.name, "anna #2");
-    assert_addrs(&p, "10.0.0.2");
-    drop(&all, answer("anna #2", "", 2, V4));
-    p = next_gone(&all);
-    assert_string_equal(p.name, "anna #2");
     assert_string_equal(p.id, ID_A);
+    assert_addrs(&p, "10.0.0.1");
+    drop(&all, answer("anna", "", 2, V4));
+    p = next_gone(&all);
+    assert_string_equal(p.name, "anna");
     assert_no_news(&all);
     answers_clear(&all);
 }
@@ -252,12 +271,8 @@ static void the_sweep_takes_what_was_not_heard_again(void **state) {
 static void only_the_best_addresses_are_kept(void **state) {
     struct answers all;
     answers_init(&all);
-    for (unsigned i = 0; i < 3 * PEER_ADDRS_MAX; i++) { /* a liar claims the id of anna */
-        char name[64], addr[64];
-        snprintf(name, sizeof name, "liar %u", i);
-        snprintf(addr, sizeof addr, "fe80::%x", i + 1);
-        put(&all, answer_at(name, ID_A, 2, addr));
-    }
+    for (int i = 0; i < 3 * PEER_ADDRS_MAX; i++)
+        put(&all, answer_at("anna", ID_A, 3 + i, "fe80::1"));
     put(&all, answer_at("anna", ID_A, 2, "10.0.0.1"));
     struct peer p = next_peer(&all);
     assert_int_equal(p.n_addrs, PEER_ADDRS_MAX);
@@ -344,6 +359,7 @@ int main(void) {
         cmocka_unit_test(the_same_again_is_no_news),
         cmocka_unit_test(a_new_port_or_address_replaces_the_old_one),
         cmocka_unit_test(of_two_equals_the_younger_goes_first),
+        cmocka_unit_test(another_name_with_the_same_id_is_another_peer),
         cmocka_unit_test(without_an_id_the_name_counts),
         cmocka_unit_test(a_service_that_changes_its_id_is_another_peer),
         cmocka_unit_test(what_came_and_went_unseen_is_no_news),
