@@ -43,18 +43,26 @@ int json_put_bytes(json_t *object, const char *key, const char *bytes, size_t le
     return err ? err : put_hex(object, key, bytes, len);
 }
 
+/* DEL is ASCII, too; it can only stand in a string. */
+static int put_line(const char *line) {
+    for (; *line; line++)
+        if ((*line == 0x7f ? fputs("\\u007f", stdout) : putchar(*line)) == EOF)
+            return EOF;
+    return putchar('\n');
+}
+
 int json_line(json_t *object) {
-    /* on a terminal nothing but ASCII: bidirectional controls are legal in JSON */
-    size_t flags =
-        JSON_COMPACT | JSON_REAL_PRECISION(15) | (isatty(STDOUT_FILENO) ? JSON_ENSURE_ASCII : 0);
-    char *line = object ? json_dumps(object, flags) : NULL;
+    /* nothing but ASCII: what moves or turns text is legal in JSON, and somebody will look at it */
+    char *line =
+        object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(15) | JSON_ENSURE_ASCII)
+               : NULL;
     int err = 0;
 
     json_decref(object);
     if (!line)
         return -ENOMEM;
     errno = 0;
-    if (puts(line) == EOF)
+    if (put_line(line) == EOF)
         err = errno ? -errno : -EIO;
     free(line);
     return err;

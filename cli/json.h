@@ -2,7 +2,7 @@
 /*
  * json -- objects for --json, one a line on stdout
  *
- * Bytes that need not be UTF-8 (names of files) go in exactly if they are; else as name_show shows
+ * All lines are ASCII without control characters. Bytes that need not be UTF-8 (names of files) go in exactly if they are; else as name_show shows
  * them, with the bytes in a second key KEY_hex.
  */
 #ifndef CLI_JSON_H
