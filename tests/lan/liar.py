@@ -3,8 +3,15 @@
 
     liar.py FOLDER PORT [ANSWER]        runs in a host; prints "ready" and serves until it is killed
 
-Every text it sends is EVIL. ANSWER: how it answers requests: "rows" (default), "error" or "bye".
+Every text it sends is EVIL. ANSWER: how it answers requests: "rows" (default), "error" or "bye"; or
+what it offers as "film", as JSON: {"row": PATH, "entries": [[KIND, MODE, PARENT, NAME, TARGET]...]}.
+
+    Stranger(host, port)                a dialler: send, receive, ended
 """
+import contextlib
+import functools
+import hashlib
+import json
 import pathlib
 import socket
 import ssl
@@ -15,6 +22,7 @@ import threading
 
 HELLO, AUTH, AUTHED, ERROR, BYE, INFO_GET, INFO = 1, 2, 3, 6, 7, 0x10, 0x11
 LIST, ENTRIES, FIND, FOUND, OPEN, OPENED = 0x12, 0x13, 0x14, 0x15, 0x20, 0x21
+MANIFEST_GET, MANIFEST, GET = 0x22, 0x23, 0x24
 LAST = 1
 
 # ESC, BEL, CSI as C1, newline, carriage return, backspace, DEL, right-to-left override and isolate,
@@ -42,10 +50,23 @@ def row(path):
     return struct.pack(">BBHQq", 2, 0, 0o644, 5, 0) + str16(path)
 
 
+def manifest(entries):
+    """Its bytes as PROTOCOL.md has them, however wrong the entries are. All files are empty."""
+    made = b"LANYMAN2" + bytes([20]) + bytes(7)
+    for kind, mode, parent, name, target in entries:
+        made += struct.pack(">BBHIQqQ", kind, 0, mode, parent, 0, 0, 7) + str16(name.encode())
+        made += str16(target.encode()) if kind == 3 else b""
+    return made
+
+
 class Liar:
     def __init__(self, answer):
-        self.answer = answer
+        self.answer, self.row, self.manifest, self.entries = answer, b"film", b"", 0
         self.utf8 = EVIL[:-2]  # HELLO is refused if it is not UTF-8
+        if answer.startswith("{"):
+            offer = json.loads(answer)
+            self.row, self.entries = offer["row"].encode(), len(offer["entries"])
+            self.manifest = manifest(offer["entries"])
 
     def hello(self):
         return frame(HELLO, b"LANY\x01\x00" + struct.pack(">IH", 0, 5000) + str8(self.utf8)
@@ -59,13 +80,20 @@ class Liar:
             return frame(AUTHED, b"\0" + str8(b""))
         if kind == INFO_GET:
             return frame(INFO, struct.pack(">QQIBQ", 1, 5, 1, 1, 0), req)
+        if self.manifest and kind == OPEN:
+            return frame(OPENED, hashlib.sha256(self.manifest).digest() + struct.pack(
+                ">QIQQqBI", len(self.manifest), self.entries, 0, 0, 0, 20, 0) + str16(b""), req)
+        if self.manifest and kind == MANIFEST_GET:
+            at, n = struct.unpack(">QI", payload)
+            page = self.manifest[at:at + n]
+            return frame(MANIFEST, struct.pack(">QI", at, len(page)) + page, req)
         if self.answer == "bye":
             return frame(BYE, error)
         if self.answer == "error" or kind not in (LIST, FIND):
             return frame(ERROR, error, req)
         rows = [row(EVIL + bytes([b])) for b in b"abc"]
         if kind == FIND and b"film" in payload:
-            rows = [row(b"film")]
+            rows = [row(self.row)]
         return frame(kind + 1, struct.pack(">H", len(rows)) + b"".join(rows), req, LAST)
 
     def serve(self, conn):
@@ -86,18 +114,74 @@ class Liar:
             pass
 
 
-def context(folder):
-    """TLS with an Ed25519 certificate of our own."""
+@functools.lru_cache(None)
+def make_key(folder):
+    """An Ed25519 key and its certificate: their files."""
     key, cert = pathlib.Path(folder, "liar.key"), pathlib.Path(folder, "liar.crt")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", key,
                     "-out", cert, "-days", "2", "-subj", "/CN=liar"], check=True,
                    capture_output=True)
+    return cert, key
+
+
+def context(folder):
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_3
     made.num_tickets = 0
     made.set_alpn_protocols(["lanyard/1"])
-    made.load_cert_chain(cert, key)
+    made.load_cert_chain(*make_key(folder))
     return made
+
+
+class Stranger:
+    """Says HELLO and AUTH, then whatever is asked of it."""
+
+    def __init__(self, folder, host, port, auth=True):
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+        tls.set_alpn_protocols(["lanyard/1"])
+        tls.load_cert_chain(*make_key(folder))
+        self.conn = tls.wrap_socket(socket.create_connection((host, port), 20))
+        self.conn.settimeout(20)
+        self.send(HELLO, b"LANY\x01\x00" + struct.pack(">IH", 0, 0) + str8(b"stranger") + str8(b"x"))
+        if auth:
+            self.send(AUTH, b"\0\0")
+            while self.receive()[0] != AUTHED:
+                pass
+
+    def send(self, kind, payload=b"", req=1):
+        self.conn.sendall(frame(kind, payload, req))
+
+    def take(self, n):
+        data = b""
+        while len(data) < n:
+            more = self.conn.recv(n - len(data))
+            if not more:
+                raise EOFError
+            data += more
+        return data
+
+    def receive(self):
+        """(type, payload) of the next frame, or EOFError."""
+        length, kind, _, _ = struct.unpack(">IBBH", self.take(8))
+        return kind, self.take(length)
+
+    def code(self):
+        """The code of the ERROR that comes next; None if another frame or the end does."""
+        with contextlib.suppress(EOFError, OSError):
+            kind, payload = self.receive()
+            if kind == ERROR:
+                return struct.unpack(">H", payload[:2])[0]
+
+    def ended(self):
+        """Has the other side closed? Waits for it."""
+        try:
+            while True:
+                self.receive()
+        except TimeoutError:
+            return False
+        except (EOFError, OSError):
+            return True
 
 
 def main(folder, port, answer="rows"):
