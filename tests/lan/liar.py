@@ -4,7 +4,8 @@
     liar.py FOLDER PORT [ANSWER]        runs in a host; prints "ready" and serves until it is killed
 
 Every text it sends is EVIL. ANSWER: how it answers requests: "rows" (default), "error" or "bye"; or
-what it offers as "film", as JSON: {"row": PATH, "entries": [[KIND, MODE, PARENT, NAME, TARGET]...]}.
+what it offers as "film", as JSON: {"row": PATH, "entries": [[KIND, MODE, PARENT, NAME, TARGET],
+...]}.
 
     Stranger(host, port)                a dialler: send, receive, ended
 """
@@ -143,7 +144,8 @@ class Stranger:
         tls.load_cert_chain(*make_key(folder))
         self.conn = tls.wrap_socket(socket.create_connection((host, port), 20))
         self.conn.settimeout(20)
-        self.send(HELLO, b"LANY\x01\x00" + struct.pack(">IH", 0, 0) + str8(b"stranger") + str8(b"x"))
+        self.send(HELLO, b"LANY\x01\x00" + struct.pack(">IH", 0, 0) + str8(b"stranger")
+                  + str8(b"x"))
         if auth:
             self.send(AUTH, b"\0\0")
             while self.receive()[0] != AUTHED:

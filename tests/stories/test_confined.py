@@ -17,7 +17,7 @@ pytestmark = pytest.mark.unsanitized  # a sanitizer needs what the filter of cal
 
 LIBRARY = TOOLS / "libhijacked.so"
 CALLS = ["start-program", "trace-parent", "mount", "new-namespace", "clone-namespace", "load-bpf",
-         "io-uring", "keyring", "make-pipe", "change-owner", "change-attribute"]
+         "io-uring", "keyring", "dump-core", "make-pipe", "change-owner", "change-attribute"]
 WRITES = ["write-victim", "truncate-victim", "make-file", "make-hidden-file", "make-folder",
           "make-link", "remove-victim", "move-victim"]
 READS = ["read-secret", "list-folder"]

@@ -46,7 +46,8 @@ OFFERS = {
         ([folder(), link("a", "b/../../.."), link("b", "c/c"), folder("c"), link("c", "..", 3)],
          ["film", "film/b", "film/c", "film/c/c"]),
     "scp CVE-2019-6111: the server chooses the name": ([file("evil")], ["film"]),
-    "rsync CVE-2022-29154: more than was asked for": ([folder("film"), file("x"), file("../y")], []),
+    "rsync CVE-2022-29154: more than was asked for":
+        ([folder("film"), file("x"), file("../y")], []),
     "scp CVE-2026-35385: setuid": ([file("film", mode=0o4755)], []),
     "a name of nothing": ([folder(), file("")], []),
     "a name twice": ([folder(), file("a"), file("a")], []),

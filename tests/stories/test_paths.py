@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Folders turn into links that lead out, as fast as a process can do that, while they are served and
-while a download is written: nothing outside is read or written. Told without Landlock, so that it
-is the way files are opened that holds, and again without openat2."""
+"""Folders turn into links that lead out, as fast as a process can do that, while they are served
+and while a download is written: nothing outside is read or written. Told without Landlock, so
+that it is the way files are opened that holds, and again without openat2."""
 import contextlib
 import os
 

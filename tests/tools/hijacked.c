@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -85,6 +86,10 @@ static long load_bpf(void) {
 }
 
 static long ask_for_ring(void) { return syscall(SYS_io_uring_setup, 1, NULL); }
+static long dump_core(void) {
+    errno = EPERM;
+    return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) ? 0 : -1;
+}
 static long use_keyring(void) { return syscall(SYS_keyctl, 0, -3, 0); }
 
 static long with_socket(int (*act)(int, const struct sockaddr *, socklen_t), uint16_t port) {
@@ -132,6 +137,7 @@ static const struct {
     {"load-bpf", load_bpf},
     {"io-uring", ask_for_ring},
     {"keyring", use_keyring},
+    {"dump-core", dump_core},
     {"dial", dial},
     {"listen", listens},
     {"write-inside", write_inside},

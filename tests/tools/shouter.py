@@ -4,9 +4,9 @@
 
     shouter.py NAME PORT ADDRESS[,ADDRESS...] [id=KEY] [n=COUNT] [txt=HEX] [KEY=VALUE...]
 
-Announces the service NAME (with n=: NAME 0, NAME 1, ...) of a host that has these addresses, without
-asking anybody. An ADDRESS like 10.9.0.50+ counts up from one service to the next. txt= is the whole
-record, right or wrong. A line on stdout after each round.
+Announces the service NAME (with n=: NAME 0, NAME 1, ...) of a host that has these addresses,
+without asking anybody. An ADDRESS like 10.9.0.50+ counts up from one service to the next. txt= is
+the whole record, right or wrong. A line on stdout after each round.
 """
 import ipaddress
 import socket
