@@ -42,7 +42,8 @@ class Disk:
         self.trace.unlink(missing_ok=True)
         shutil.rmtree(f"{self.dir}.grave", ignore_errors=True)
         all = {"DIR": self.dir, "COUNT": self.count, "TRACE": self.trace, "BOOT": self.boot} | how
-        return ["env", f"LD_PRELOAD={TOOLS / 'libfaulty.so'}",
+        # the library has files beside the folder, which a confined program could not reach
+        return [TOOLS / "oldkernel", "landlock", "--", "env", f"LD_PRELOAD={TOOLS / 'libfaulty.so'}",
                 *(f"FAULTY_{key}={value}" for key, value in all.items())]
 
     @property
