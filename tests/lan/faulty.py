@@ -43,7 +43,8 @@ class Disk:
         shutil.rmtree(f"{self.dir}.grave", ignore_errors=True)
         all = {"DIR": self.dir, "COUNT": self.count, "TRACE": self.trace, "BOOT": self.boot} | how
         # the library has files beside the folder, which a confined program could not reach
-        return [TOOLS / "oldkernel", "landlock", "--", "env", f"LD_PRELOAD={TOOLS / 'libfaulty.so'}",
+        return [TOOLS / "oldkernel", "landlock", "--",
+                "env", f"LD_PRELOAD={TOOLS / 'libfaulty.so'}",
                 *(f"FAULTY_{key}={value}" for key, value in all.items())]
 
     @property
