@@ -7,7 +7,8 @@
 #include "pair.h"
 
 enum {
-    AT_ONCE = 96, /* downloads: each waits a little before it dials again */
+    AT_ONCE =
+        48, /* downloads: each waits a little before it dials again; an address has 60 connections */
     STEP = 29,
     WIDE_STEP = 113,
     WHOLE_MS = 100000,
