@@ -56,8 +56,8 @@ static int ask_host(struct asking *a, const struct survey_question *q) {
     return survey_ask(&a->survey, &again);
 }
 
-/* Who is shown our code, if nobody was named: the only one that asks for one. Without a code here we
- * learn who does. 0: q->only is it; 1: there is none, or more than one. */
+/* Who is shown our code, if nobody was named: the only one that asks for one. Without a code here
+ * we learn who does. 0: q->only is it; 1: there is none, or more than one. */
 static int choose_for_code(struct asking *a, struct survey_question *q) {
     struct survey_question who = {
         .kind = QUERY_INFO, .arg = "", .wait_ms = q->wait_ms, .peer_ms = q->peer_ms};

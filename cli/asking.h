@@ -36,15 +36,15 @@ struct asking {
     bool nobody_asks;           /* for it */
 };
 
-/* Takes the code out of o, then confines the process. buffers: of frames, for client_open. 0, or the
- * exit code of a failure that was reported. */
+/* Takes the code out of o, then confines the process. buffers: of frames, for client_open. 0, or
+ * the exit code of a failure that was reported. */
 int asking_open(struct asking *a, struct app *app, struct asking_options *o, unsigned buffers);
 void asking_close(struct asking *a);
 
 /* survey_ask. With a code and nobody named, only the one peer is asked that asks for a code: others
  * would count it as a wrong one, or learn something to guess by. Where there is somebody to ask, a
- * missing code is asked for. CODE_DONE: at least one peer answered, the others were warned of; else it was
- * reported why. A name that no peer bears is tried as a host. */
+ * missing code is asked for. CODE_DONE: at least one peer answered, the others were warned of;
+ * else it was reported why. A name that no peer bears is tried as a host. */
 int asking_ask(struct asking *a, const struct survey_question *q);
 /* Its two halves: the first reports nothing and returns 0 or an error. */
 int asking_try(struct asking *a, const struct survey_question *q);

@@ -2,9 +2,9 @@
 /*
  * confined -- what each command gives up once it is known what it is for (core/confine.h)
  *
- *     confined_calls                                              in main, for all
- *     confined_sharing | confined_asking | confined_prompt        before there are threads; the first
- *                                                                 one counts, the others do nothing
+ *     confined_calls                                           in main, for all
+ *     confined_sharing | confined_asking | confined_prompt     before there are threads; the first
+ *                                                              one counts, the others do nothing
  *
  *                 may read                     may write                  TCP
  *     sharing     the system, the shares       our state                  dials nobody

@@ -2,8 +2,8 @@
 /*
  * json -- objects for --json, one a line on stdout
  *
- * All lines are ASCII without control characters. Bytes that need not be UTF-8 (names of files) go in exactly if they are; else as name_show shows
- * them, with the bytes in a second key KEY_hex.
+ * All lines are ASCII without control characters. Bytes that need not be UTF-8 (names of files) go
+ * in exactly if they are; else as name_show shows them, with the bytes in a second key KEY_hex.
  */
 #ifndef CLI_JSON_H
 #define CLI_JSON_H

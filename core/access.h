@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * access -- an access code, and the proofs by which both ends of a connection show that they know it
+ * access -- an access code, and the proofs by which both ends of a connection show that they
+ * know it
  *
  *     access_make | access_parse -> code    access_key (slow) -> key    access_proof -> 32 bytes
  *

@@ -3,15 +3,15 @@
  * confine -- gives up for ever what we never need, so that whoever takes the process over has not
  * got it either
  *
- *     confine_calls                                            at the very start
- *     confine_init   confine_allow ...   confine_apply         once it is known which folders matter
+ *     confine_calls                                        at the very start
+ *     confine_init   confine_allow ...   confine_apply     once it is known which folders matter
  *
  * Calls: no new privileges, no core dump, and a seccomp filter that answers EPERM to what a program
- * that shares files never does: start programs, look into other processes, mount, load modules, make
- * namespaces, change owners. It is a list of what is forbidden, not of what is allowed: the C
- * library, libuv, OpenSSL, D-Bus and the NSS modules choose their calls by version and machine, and
- * a list of those would break with the next release of one of them. What it leaves open, files and
- * ports, Landlock closes.
+ * that shares files never does: start programs, look into other processes, mount, load modules,
+ * make namespaces, change owners. It is a list of what is forbidden, not of what is allowed: the C
+ * library, libuv, OpenSSL, D-Bus and the NSS modules choose their calls by version and machine,
+ * and a list of those would break with the next release of one of them. What it leaves open, files
+ * and ports, Landlock closes.
  *
  * Files and TCP ports: Landlock (landlock(7)), for the calling thread and all that it starts, so
  * before there are others. What is not allowed says EACCES; what is open stays open. chmod(2),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* confine, the system calls: a program for the kernel's filter (seccomp(2)), written by hand because
- * a list of numbers needs no library. */
+/* confine, the system calls: a program for the kernel's filter (seccomp(2)), written by hand
+ * because a list of numbers needs no library. */
 #include "core/confine.h"
 
 #include "core/sanitized.h"

@@ -38,8 +38,8 @@ struct conn_env {
     uint8_t *read_block;          /* CONN_READ_BLOCK bytes that all reads share */
     const struct patience *patience;
     uint32_t features; /* of our HELLO; the owner sets it */
-    /* Diallers: the code that both ends must prove to know, NULL: none; and the known peers, so that
-     * it is proven to nobody who only took the name of one. The owner sets them. */
+    /* Diallers: the code that both ends must prove to know, NULL: none; and the known peers, so
+     * that it is proven to nobody who only took the name of one. The owner sets them. */
     struct prover *prover;
     const struct trust *known;
 };

@@ -7,9 +7,9 @@
  * Races all addresses, DIAL_STAGGER_MS apart (closer if there are so many that the last ones would
  * have no time), global before link-local, in the order given otherwise; the first whose HELLO and
  * AUTH are done wins, the others are closed. With an access code the first HELLO wins: it is proven
- * at one address alone, for wrong ones are counted. If a key is wanted, an address where another key
- * answers counts as failed (ERR_KEY_OTHER), before anything but our name was said. Host names are
- * resolved (uv_getaddrinfo). Gives up after patience.dial.
+ * at one address alone, for wrong ones are counted. If a key is wanted, an address where another
+ * key answers counts as failed (ERR_KEY_OTHER), before anything but our name was said. Host names
+ * are resolved (uv_getaddrinfo). Gives up after patience.dial.
  */
 #ifndef CORE_DIAL_H
 #define CORE_DIAL_H

@@ -82,8 +82,8 @@ bool fs_may_share(int fd); /* is it a file system that can? */
 /* Is it a file system whose pages other machines can change (NFS, CIFS, 9p, FUSE, ...)? */
 bool fs_is_remote(int fd);
 
-/* An unlinked file for reading and writing, in the folder of fs_set_temp, $TMPDIR, /var/tmp or /tmp;
- * in memory if none is writable. */
+/* An unlinked file for reading and writing, in the folder of fs_set_temp, $TMPDIR, /var/tmp or
+ * /tmp; in memory if none is writable. */
 int fs_open_temp(void);
 /* Where to try first; dir must stay, NULL takes it back. Before there are threads. */
 void fs_set_temp(const char *dir);

@@ -11,8 +11,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
-/* Whoever may come in need not wait for an interface to be looked at; a stranger cannot make us look
- * more often than once a second. */
+/* Whoever may come in need not wait for an interface to be looked at; a stranger cannot make us
+ * look more often than once a second. */
 enum { YES_MS = 5000, NO_MS = 1000, MAPPED_BITS = 96 };
 
 static const uint8_t mapped[MAPPED_BITS / 8] = {[10] = 0xff, [11] = 0xff};

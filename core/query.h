@@ -30,7 +30,8 @@ struct query_handler {
     /* LIST, FIND, NAME. May be NULL. */
     void (*on_row)(void *owner, const struct query_peer *p, const struct wire_entry *e);
     /* Exactly once, unless query_stop came first. why: 0 or an error, with details in text. p: who
-     * answered, or did not let us in; NULL if nobody said HELLO. info: only for QUERY_INFO with why 0. The query is gone after it. */
+     * answered, or did not let us in; NULL if nobody said HELLO. info: only for QUERY_INFO with
+     * why 0. The query is gone after it. */
     void (*on_done)(void *owner, int why, const char *text, const struct query_peer *p,
                     const struct query_info *info);
 };

@@ -4,8 +4,9 @@
  *
  *     server_new -> server_listen -> ... -> server_close -> on_closed
  *
- * Who may come in is said by its rules (core/gate). One switch over messages. Disk work runs as jobs on the worker pool, at most UPLOAD_AHEAD frames
- * ahead of each connection; no free buffer: the connection waits its turn. Loop thread.
+ * Who may come in is said by its rules (core/gate). One switch over messages. Disk work runs as
+ * jobs on the worker pool, at most UPLOAD_AHEAD frames ahead of each connection; no free buffer:
+ * the connection waits its turn. Loop thread.
  */
 #ifndef CORE_SERVER_H
 #define CORE_SERVER_H

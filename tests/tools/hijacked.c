@@ -3,7 +3,7 @@
  * hijacked -- a library that plays somebody who has taken the process over
  *
  *     LD_PRELOAD=libhijacked.so HIJACKED=FOLDER lanyard share ...
- *     kill -USR2 PID                     one line for each attempt in FOLDER/report: its name, errno
+ *     kill -USR2 PID                  one line for each attempt in FOLDER/report: its name, errno
  *
  * FOLDER has what the program was never told of: it tries to read FOLDER/secret, to write
  * FOLDER/victim, and so on. $HIJACKED_INSIDE is a folder where it should be able to write.

@@ -7,8 +7,7 @@
 #include "pair.h"
 
 enum {
-    AT_ONCE =
-        48, /* downloads: each waits a little before it dials again; an address has 60 connections */
+    AT_ONCE = 48, /* downloads: each waits a little before it dials again; 60 an address */
     STEP = 29,
     WIDE_STEP = 113,
     WHOLE_MS = 100000,
