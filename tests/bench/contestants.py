@@ -5,9 +5,13 @@ Each one has serve(host, folder): starts its server over `folder` and returns it
 fetch(host, what, to): the words of a command that brings anna's `what` into the folder `to`.
 """
 import os
+import pathlib
 import shutil
 
+from lan import LANYARD
 from process import until
+
+LIMIT = pathlib.Path(LANYARD).parents[1] / "tests/bench/bench_limit"
 
 
 def port_open(host, port):
@@ -121,6 +125,19 @@ class Scp(Contestant):
                 "-o", "LogLevel=ERROR", f"root@{server.address}:{self.folder}/{what}", f"{to}/"]
 
 
+class Limit(Contestant):
+    """Two blocking processes that only read, TLS, XXH3, write: see bench_limit.c."""
+    name, tools = "limit", (str(LIMIT),)
+
+    def serve(self, host, folder):
+        p = host.spawn(LIMIT, "serve", 5999, *folder.iterdir())
+        listening(host, 5999)
+        return [p]
+
+    def fetch(self, server, what, to):
+        return [LIMIT, "fetch", server.address, "5999", to / what]
+
+
 class Copy(Contestant):
     """No network at all: the limit of the disk side."""
     name, trees = "cp (no network)", True
@@ -133,7 +150,7 @@ class Copy(Contestant):
         return ["cp", "-r", f"{self.folder}/{what}", f"{to}/"]
 
 
-ALL = [Lanyard, CurlHttps, CurlHttp, RsyncDaemon, Scp, Aria2, Copy]
+ALL = [Lanyard, Limit, CurlHttps, CurlHttp, RsyncDaemon, Scp, Aria2, Copy]
 
 
 def family(pid):
