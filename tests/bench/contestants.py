@@ -4,8 +4,8 @@
 Each one has serve(host, folder): starts its server over `folder` and returns its processes; and
 fetch(host, what, to): the words of a command that brings anna's `what` into the folder `to`.
 """
-import os
 import pathlib
+import shlex
 import shutil
 
 from lan import LANYARD
@@ -25,14 +25,14 @@ def listening(host, port):
 
 
 class Contestant:
-    name, tools, trees = "", (), False
+    name, tools = "", ()
 
     def missing(self):
         return [t for t in self.tools if not shutil.which(t)]
 
 
 class Lanyard(Contestant):
-    name, trees = "lanyard", True
+    name = "lanyard"
 
     def serve(self, host, folder):
         p = host.spawn("lanyard", "share", "--hidden", "--port", 5000, *sorted(folder.iterdir()))
@@ -90,7 +90,7 @@ class Aria2(Nginx):
 
 
 class RsyncDaemon(Contestant):
-    name, tools, trees = "rsync daemon", ("rsync",), True
+    name, tools = "rsync daemon", ("rsync",)
 
     def serve(self, host, folder):
         conf = host.dir / "rsyncd.conf"
@@ -103,11 +103,18 @@ class RsyncDaemon(Contestant):
         return ["rsync", "-rlpt", "-W", f"rsync://{server.address}:8730/files/{what}", f"{to}/"]
 
 
-class Scp(Contestant):
-    name, tools = "scp aes128-gcm", ("scp", "ssh-keygen", "sshd")
+class Ssh(Contestant):
+    """Its server; who fetches is below."""
+    tools = ("ssh-keygen", "sshd", "ssh")
+    running = {}  # one server for all who fetch from it
 
     def serve(self, host, folder):
         self.folder, self.key = folder, host.dir / "ssh_key"
+        if folder not in self.running:
+            self.running[folder] = self.start(host)
+        return [self.running[folder]]
+
+    def start(self, host):
         host.check("mkdir", "-p", "/run/sshd")
         for key in ("host_key", "ssh_key"):
             host.check("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(host.dir / key))
@@ -117,12 +124,28 @@ class Scp(Contestant):
                         "Subsystem sftp internal-sftp\n")
         p = host.spawn(shutil.which("sshd"), "-D", "-e", "-f", conf)
         listening(host, 8022)
-        return [p]
+        return p
+
+    def options(self):
+        return ["-q", "-i", str(self.key), "-c", "aes128-gcm@openssh.com",
+                "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+                "-o", "LogLevel=ERROR"]
+
+
+class Scp(Ssh):
+    name, tools = "scp aes128-gcm", ("scp", *Ssh.tools)
 
     def fetch(self, server, what, to):
-        return ["scp", "-q", "-P", "8022", "-i", self.key, "-c", "aes128-gcm@openssh.com",
-                "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-                "-o", "LogLevel=ERROR", f"root@{server.address}:{self.folder}/{what}", f"{to}/"]
+        return ["scp", *self.options(), "-P", "8022",
+                f"root@{server.address}:{self.folder}/{what}", f"{to}/"]
+
+
+class TarSsh(Ssh):
+    name, tools = "tar over ssh", ("tar", *Ssh.tools)
+
+    def fetch(self, server, what, to):
+        ssh = shlex.join(["ssh", *self.options(), "-p", "8022", f"root@{server.address}"])
+        return ["sh", "-c", f"{ssh} tar -C {self.folder} -cf - {what} | tar -C {to} -xf -"]
 
 
 class Limit(Contestant):
@@ -140,7 +163,7 @@ class Limit(Contestant):
 
 class Copy(Contestant):
     """No network at all: the limit of the disk side."""
-    name, trees = "cp (no network)", True
+    name = "cp (no network)"
 
     def serve(self, host, folder):
         self.folder = folder
@@ -149,20 +172,3 @@ class Copy(Contestant):
     def fetch(self, server, what, to):
         return ["cp", "-r", f"{self.folder}/{what}", f"{to}/"]
 
-
-ALL = [Lanyard, Limit, CurlHttps, CurlHttp, RsyncDaemon, Scp, Aria2, Copy]
-
-
-def family(pid):
-    """A process and all that descend from it."""
-    parents = {}
-    for p in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{p}/stat") as f:
-                parents[int(p)] = int(f.read().rpartition(")")[2].split()[1])
-        except OSError:
-            pass
-    found = {pid}
-    while more := {p for p, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found

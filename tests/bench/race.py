@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""race -- programs take turns at bringing the same thing from one host to another
+
+They take turns (A B C A B C ...), so that a machine that gets slower meets all of them.
+"""
+import shutil
+import subprocess
+
+import gauge
+from frame import Figure, median
+
+
+def one_run(case, entry, servers, lan, what, first):
+    anna, bert = lan.hosts
+    source, to = anna.files / "served" / what, bert.dir / "to"
+    shutil.rmtree(to, ignore_errors=True)
+    to.mkdir()
+    gauge.touch_pages(lan.dir, case.scale(2048, 64))
+    words = entry.fetch(anna, what, to)
+    cpu, server_cpu = gauge.used_cpu(), servers.cpu()
+    done = bert.run(*words, timeout=1800).ok()
+    run = {"name": entry.name, "seconds": done.seconds, "client_cpu": gauge.used_cpu() - cpu,
+           "server_cpu": servers.cpu() - server_cpu, "client_peak": done.peak_rss,
+           "server_peak": servers.peak()}
+    if first:
+        same(source, to / what)
+    shutil.rmtree(to)
+    return run
+
+
+def same(source, got):
+    assert gauge.measure(source) == gauge.measure(got), f"{gauge.measure(got)} arrived"
+    if source.is_file():
+        subprocess.run(["cmp", source, got], check=True)
+
+
+def race(case, lan, field, what):
+    """anna serves her folder `served`; every single run."""
+    anna = lan.hosts[0]
+    servers = {e.name: gauge.Servers(e.serve(anna, anna.files / "served")) for e in field}
+    runs = []
+    for i in range(case.rounds):
+        for entry in field:
+            runs.append(one_run(case, entry, servers[entry.name], lan, what, i == 0))
+            case.say(f"round {i + 1}: {entry.name:16} {runs[-1]['seconds']:7.2f} s")
+    return runs
+
+
+def of(runs, name):
+    return [r for r in runs if r["name"] == name]
+
+
+def ratio(mine, ours):
+    """Above 1: lanyard was faster. The median over the rounds, not the ratio of medians."""
+    return median(r["seconds"] / o["seconds"] for r, o in zip(mine, ours))
+
+
+def figures(runs, amount, unit, targets):
+    """One for each program: how much of `amount` a second, against lanyard."""
+    ours = of(runs, "lanyard")
+    for name in dict.fromkeys(r["name"] for r in runs):
+        mine = of(runs, name)
+        other = name != "lanyard" and ours
+        yield Figure(
+            name, median(amount / r["seconds"] for r in mine), unit,
+            ratio=ratio(mine, ours) if other else None,
+            target=targets.get(name) if other else None,
+            cpu=tuple(median(r[k] for r in mine) for k in ("client_cpu", "server_cpu")),
+            rss=tuple(max(r[k] for r in mine) for k in ("client_peak", "server_peak")), runs=mine)
