@@ -117,8 +117,9 @@ def median(values):
 
 # The table
 
-COLUMNS = f"{'':34} {'':>18} {'ratio':>6} {'target':>8} {'met':>4}  {'cpu-s':^12} {'peak MiB':^13}"
-ENDS = f"{'':34} {'':>18} {'':>6} {'':>8} {'':>4}  {'fetch':>5} {'serve':>6}  {'fetch':>6} {'serve':>6}"
+BLANK = " " * 54
+COLUMNS = f"{BLANK}{'ratio':>6} {'target':>8} {'met':>4}  {'cpu-s':^12}  {'peak MiB':^13}"
+ENDS = f"{BLANK}{'':6} {'':8} {'':4}  {'fetch':>5} {'serve':>6}  {'fetch':>6} {'serve':>6}"
 
 
 def number(value):

@@ -29,7 +29,8 @@ import termios
 from process import Process, until
 
 LANYARD = os.environ.get("LANYARD", str(pathlib.Path(__file__).parents[2] / "build/cli/lanyard"))
-NAMES = ["anna", "bert", "carl", "dora", "emil", "fritz", "gerda", "hugo", "ida", "jakob"]
+NAMES = ["anna", "bert", "carl", "dora", "emil", "fritz", "gerda", "hugo", "ida", "jakob",
+         "klara"]
 PR_SET_PDEATHSIG = 1
 
 BUS_CONF = """<busconfig><type>system</type><listen>unix:path=/run/dbus/system_bus_socket</listen>

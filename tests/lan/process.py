@@ -96,6 +96,9 @@ class Process:
         words = self.popen.args[self.popen.args.index("env") + 3:]
         return f"{' '.join(words)}\nout: {self.out}\nerr: {self.err}"
 
+    def seconds_so_far(self):
+        return time.monotonic() - self.start
+
     def alive(self):
         return self.popen.poll() is None
 
@@ -147,7 +150,7 @@ class Process:
         if not self.ends(timeout):
             self.kill(signal.SIGABRT)
             raise AssertionError(f"still runs after {timeout} s: {self.story()}")
-        self.seconds = time.monotonic() - self.start
+        self.seconds = self.seconds_so_far()
         code = self.popen.wait()
         for t in self.readers + [self.watcher]:
             t.join(5)
