@@ -83,6 +83,7 @@ static int setup(struct client *c, unsigned buffers, const char *name) {
     conn_env_set_name(&c->env, name);
     c->env.port = c->app->port;
     c->env.known = &c->trust;
+    c->env.pacer = &c->pacer;
     return 0;
 }
 
@@ -116,6 +117,10 @@ int client_open(struct client *c, struct app *app, unsigned buffers) {
 void client_set_code(struct client *c, const struct access_code *code) {
     prover_init(&c->prover, c->loop, code);
     c->env.prover = &c->prover;
+}
+
+void client_set_limit(struct client *c, uint64_t rate) {
+    pacer_set_rate(&c->pacer, rate, conn_env_now_ns(&c->env));
 }
 
 int client_run(struct client *c, const bool *done) {

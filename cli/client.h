@@ -24,6 +24,7 @@ struct client {
     struct pool pool;
     struct conn_env env;
     struct prover prover; /* of env, if there is a code */
+    struct pacer pacer;   /* of env */
     uv_signal_t signals[STOP_SIGNALS];
     uv_timer_t guard;
     unsigned stops;                       /* signals that came */
@@ -39,6 +40,9 @@ int client_open(struct client *c, struct app *app, unsigned buffers);
 
 /* From now on every peer must know this code. Nothing may be under way that wants another. */
 void client_set_code(struct client *c, const struct access_code *code);
+
+/* All that arrives, together: at most so many bytes a second; 0: as fast as it goes. */
+void client_set_limit(struct client *c, uint64_t rate);
 
 /* Runs the loop until *done. ERR_STOPPED: a signal came first (never if on_stop is set). */
 int client_run(struct client *c, const bool *done);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/config.h"
 
+#include "cli/rate.h"
 #include "discovery/peer.h"
 
 #include <ctype.h>
@@ -44,10 +45,26 @@ static const char *set_hidden(struct config *c, const char *value) {
     return NULL;
 }
 
+static const char *set_limit(struct config *c, enum config_limit which, const char *value) {
+    return rate_parse(value, &c->limits[which]) == 0 ? NULL : "a limit is " RATE_WANTED;
+}
+
+static const char *set_share_limit(struct config *c, const char *value) {
+    return set_limit(c, CONFIG_SHARE_LIMIT, value);
+}
+
+static const char *set_download_limit(struct config *c, const char *value) {
+    return set_limit(c, CONFIG_DOWNLOAD_LIMIT, value);
+}
+
 static const struct setting {
     const char *key;
     const char *(*set)(struct config *c, const char *value);
-} settings[] = {{"name", set_name}, {"port", set_port}, {"hidden", set_hidden}};
+} settings[] = {{"name", set_name},
+                {"port", set_port},
+                {"hidden", set_hidden},
+                {"share-limit", set_share_limit},
+                {"download-limit", set_download_limit}};
 
 /* Cuts blanks off both ends, in place. */
 static char *trim(char *text) {
@@ -78,30 +95,31 @@ const char *config_line(struct config *c, const char *line) {
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         if (strcmp(key, settings[i].key) == 0)
             return settings[i].set(c, trim(value));
-    return "unknown setting (there are: name, port, hidden)";
+    return "unknown setting (there are: name, port, hidden, share-limit, download-limit)";
 }
 
-static int config_path(char path[static 4096]) {
+int config_dir(char dir_path[static 4096]) {
     const char *dir = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
     int n;
 
     /* relative ones are to be ignored, XDG Base Directory Specification 0.8 */
     if (dir && *dir == '/')
-        n = snprintf(path, 4096, "%s/lanyard/config", dir);
+        n = snprintf(dir_path, 4096, "%s/lanyard", dir);
     else
-        n = snprintf(path, 4096, "%s/.config/lanyard/config", home ? home : "");
-    return n < 4096 ? 0 : -ENAMETOOLONG;
+        n = snprintf(dir_path, 4096, "%s/.config/lanyard", home ? home : "");
+    return n < 4096 - (int)sizeof "/" CONFIG_FILE ? 0 : -ENAMETOOLONG;
 }
 
 int config_load(struct config *c, char path[static 4096], struct config_error *e) {
     char *line = NULL;
     size_t cap = 0;
-    int err = config_path(path);
+    int err = config_dir(path);
     FILE *f;
 
     *e = (struct config_error){0, NULL};
     if (err)
         return err;
+    strcat(path, "/" CONFIG_FILE);
     f = fopen(path, "re");
     if (!f)
         return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;

@@ -24,6 +24,8 @@ void confined_calls(void) {
 
 /* False: it is done already. */
 static bool begin(struct confine *c, struct app *app, unsigned give_up) {
+    char settings[4096];
+
     if (app->confined)
         return false;
     app->confined = true;
@@ -31,6 +33,8 @@ static bool begin(struct confine *c, struct app *app, unsigned give_up) {
     confine_init(c, give_up);
     confine_allow_system(c);
     confine_allow(c, app->state_dir, CONFINE_KEEP);
+    if (config_dir(settings) == 0) /* they are followed while we run */
+        confine_allow(c, settings, CONFINE_LOOK);
     return true;
 }
 

@@ -152,6 +152,7 @@ static int listen_at(struct host *h, const struct host_options *o) {
                                            .shares = &h->shares,
                                            .name = h->name,
                                            .port = port,
+                                           .limit = h->limit,
                                            .rules = {.routed = o->routed,
                                                      .code = o->code ? &h->code : NULL,
                                                      .only = (const uint8_t(*)[KEY_LEN])h->only,
@@ -203,6 +204,23 @@ static void announce(struct host *h) {
     }
 }
 
+/* ---- the limit ---- */
+
+void host_set_limit(struct host *h, uint64_t rate) {
+    h->limit = rate;
+    server_set_limit(h->server, rate);
+}
+
+static void on_limit(void *owner, uint64_t rate) { host_set_limit(owner, rate); }
+
+static void follow_limit(struct host *h) {
+    h->follow.on_limit = on_limit;
+    h->follow.owner = h;
+    follow_start(&h->follow, h->loop, &h->app->config, CONFIG_SHARE_LIMIT);
+}
+
+/* ---- life ---- */
+
 int host_open(struct host *h, struct app *app, uv_loop_t *loop, const struct host_options *o,
               const struct host_handler *handler, void *owner) {
     int code;
@@ -214,6 +232,7 @@ int host_open(struct host *h, struct app *app, uv_loop_t *loop, const struct hos
         code = app_name(app, o->name, h->name); /* loads the settings too */
     if (code)
         return code;
+    h->limit = o->limit.given ? o->limit.rate : app->config.limits[CONFIG_SHARE_LIMIT];
     code = add_paths(h, o);
     if (!code)
         code = make_rules(h, o);
@@ -225,6 +244,7 @@ int host_open(struct host *h, struct app *app, uv_loop_t *loop, const struct hos
         forget(h);
         return code;
     }
+    follow_limit(h);
     announce(h);
     return 0;
 }
@@ -237,6 +257,7 @@ static void on_announce_closed(void *owner) {
 
 /* First invisible, then deaf: nobody is sent to a closed port. */
 void host_close(struct host *h) {
+    follow_stop(&h->follow);
     if (h->announce)
         announce_close(h->announce, on_announce_closed);
     else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/opts.h"
 
+#include "cli/rate.h"
 #include "cli/say.h"
 #include "core/log.h"
 #include "proto/name.h"
@@ -147,6 +148,13 @@ static int set_secret(const struct usage *u, const struct opt *o, char *value) {
     return -EINVAL;
 }
 
+static int set_rate(const struct usage *u, const struct opt *o, const char *value) {
+    struct rate_option *r = o->target;
+
+    r->given = true;
+    return rate_parse(value, &r->rate) == 0 ? 0 : misfit(u, o, value, RATE_WANTED);
+}
+
 static int set(const struct usage *u, const struct opt *table, const struct opt *o, char *value) {
     switch (o->kind) {
     case OPT_FLAG:
@@ -167,6 +175,8 @@ static int set(const struct usage *u, const struct opt *table, const struct opt 
         if (parse_port(value, o->target) == 0)
             return 0;
         return misfit(u, o, value, "a number from 1 to 65535");
+    case OPT_RATE:
+        return set_rate(u, o, value);
     case OPT_VERBOSE:
         log_set_level(log_level() == LOG_WARN ? LOG_INFO : LOG_DEBUG);
         return 0;

@@ -24,6 +24,7 @@ enum opt_kind {
     OPT_SECRET,  /* char[OPT_SECRET_LEN]: the word, which argv shows no more */
     OPT_SECONDS, /* uint64_t: milliseconds, up to a day; fractions are welcome */
     OPT_PORT,    /* int: 1..65535 */
+    OPT_RATE,    /* struct rate_option */
     OPT_VERBOSE, /* raises the log level */
     OPT_HELP,    /* prints the help */
 };

@@ -16,7 +16,8 @@
 struct sharer {
     uv_thread_t thread;
     uv_loop_t loop;
-    uv_async_t stop;
+    uv_async_t stop, set_limit;
+    atomic_uint_least64_t limit; /* for set_limit */
     struct host host;
     uv_mutex_t lock; /* guards name */
     char name[64];
@@ -55,6 +56,12 @@ static void on_stop(uv_async_t *async) {
     host_close(&s->host);
 }
 
+static void on_set_limit(uv_async_t *async) {
+    struct sharer *s = async->data;
+
+    host_set_limit(&s->host, s->limit);
+}
+
 static void run(void *arg) {
     struct sharer *s = arg;
 
@@ -65,6 +72,7 @@ static void run(void *arg) {
 /* Closes the loop of a sharer whose host is down. */
 static void end(struct sharer *s) {
     uv_close((uv_handle_t *)&s->stop, NULL);
+    uv_close((uv_handle_t *)&s->set_limit, NULL);
     uv_run(&s->loop, UV_RUN_DEFAULT);
     uv_loop_close(&s->loop);
     uv_mutex_destroy(&s->lock);
@@ -93,7 +101,8 @@ int sharer_start(struct app *app, const struct host_options *o) {
     }
     uv_mutex_init(&s->lock);
     uv_async_init(&s->loop, &s->stop, on_stop);
-    s->stop.data = s;
+    uv_async_init(&s->loop, &s->set_limit, on_set_limit);
+    s->stop.data = s->set_limit.data = s;
     code = host_open(&s->host, app, &s->loop, o, &host_events, s);
     if (code) {
         end(s);
@@ -134,6 +143,12 @@ void sharer_print(const struct app *app) {
     share_print(&s->host, name);
 }
 
+static void change_limit(struct sharer *s, uint64_t rate) {
+    s->limit = rate;
+    uv_async_send(&s->set_limit);
+    follow_tell(rate);
+}
+
 int sharer_change(struct app *app, const struct host_options *o) {
     int code;
 
@@ -143,6 +158,9 @@ int sharer_change(struct app *app, const struct host_options *o) {
         code = sharer_start(app, o);
         if (code)
             return code;
+    } else if (o->limit.given) {
+        change_limit(app->sharer, o->limit.rate);
+        return CODE_DONE;
     }
     sharer_print(app);
     return CODE_DONE;

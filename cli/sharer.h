@@ -13,7 +13,8 @@
 int sharer_start(struct app *app, const struct host_options *o);
 void sharer_stop(struct app *app); /* takes an app without one */
 
-/* `share` at the prompt: without options tells what is shared, else shares that instead. */
+/* `share` at the prompt: without options tells what is shared; with a limit alone sets that; else
+ * shares what they say instead. */
 int sharer_change(struct app *app, const struct host_options *o);
 
 void sharer_print(const struct app *app); /* what it shares, on stderr */

@@ -73,6 +73,7 @@ void conn_drop(struct conn *c) {
     prover_forget(&c->want);
     uv_close((uv_handle_t *)&c->wake, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
+    uv_close((uv_handle_t *)&c->turn_timer, on_handle_closed);
     uv_close((uv_handle_t *)&c->tcp, on_handle_closed);
 }
 
@@ -108,7 +109,7 @@ static void check_liveness(struct conn *c) {
     struct msg ping = {.type = WIRE_PING};
 
     /* we did not listen, or the whole loop slept: the silence is ours */
-    if (conn_is_taken(c) || c->paused || now > c->due + LATE_MS)
+    if (conn_is_taken(c) || c->paused || conn_is_held(c) || now > c->due + LATE_MS)
         c->life.heard = now;
     switch (liveness_check(&c->life, c->env->patience, now, &next)) {
     case LIVENESS_DEAD:
@@ -121,6 +122,7 @@ static void check_liveness(struct conn *c) {
             tls_trim(c->tls);
         break;
     case LIVENESS_WAIT:
+        conn_say_alive(c);
         break;
     }
     if (drain_check(&c->drain, wanted, c->env->patience->drain, now, &next_drain) == DRAIN_DRAGS)
@@ -197,10 +199,11 @@ static int new_conn(struct conn **out, const struct conn_env *env, const struct 
         *out = NULL;
         return r;
     }
-    uv_timer_init(env->loop, &c->timer); /* these two cannot fail */
+    uv_timer_init(env->loop, &c->timer); /* these cannot fail */
+    uv_timer_init(env->loop, &c->turn_timer);
     uv_idle_init(env->loop, &c->wake);
-    c->tcp.data = c->timer.data = c->wake.data = c;
-    c->n_handles = 3;
+    c->tcp.data = c->timer.data = c->turn_timer.data = c->wake.data = c;
+    c->n_handles = 4;
     c->env = env;
     c->handler = h;
     c->owner = owner;

@@ -17,6 +17,7 @@
 
 #include "core/buf.h"
 #include "core/liveness.h"
+#include "core/pacer.h"
 #include "core/prover.h"
 #include "core/tls.h"
 #include "core/trust.h"
@@ -37,6 +38,9 @@ struct conn_env {
     uint16_t port;                /* where we listen, 0: nowhere; the owner sets it */
     uint8_t *read_block;          /* CONN_READ_BLOCK bytes that all reads share */
     const struct patience *patience;
+    /* NULL: no limit. Of what dialled connections read, and of the frames that accepted ones send:
+     * small messages count, but do not wait. The owner's. */
+    struct pacer *pacer;
     uint32_t features; /* of our HELLO; the owner sets it */
     /* Diallers: the code that both ends must prove to know, NULL: none; and the known peers, so
      * that it is proven to nobody who only took the name of one. The owner sets them. */
@@ -56,6 +60,8 @@ int conn_env_init(struct conn_env *env, uv_loop_t *loop, enum tls_role role,
                   const struct identity *id, struct pool *pool);
 /* The display name of the next HELLOs: cut at a whole character, escaped if it is not UTF-8. */
 void conn_env_set_name(struct conn_env *env, const char *name);
+/* The clock of its pacer. */
+uint64_t conn_env_now_ns(const struct conn_env *env);
 void conn_env_clear(struct conn_env *env); /* takes a zeroed one; all its conns must be gone */
 
 struct conn_handler {

@@ -6,6 +6,7 @@
  *     conn_io.c     the socket: reads to messages, queue to writes
  *     conn_talk.c   the conversation: what both roles say and hear
  *     conn_auth.c   who lets whom in: AUTH and AUTHED
+ *     conn_pace.c   a limit on what moves, which many connections share
  */
 #ifndef CORE_CONN_INTERNAL_H
 #define CORE_CONN_INTERNAL_H
@@ -31,7 +32,9 @@ enum { CONN_TEXT_LEN = 512, CONN_SHOWN_LEN = 256 };
 struct conn {
     uv_tcp_t tcp; /* first: the handle is the conn */
     uv_timer_t timer;
-    uv_idle_t wake; /* active: something to do in the next turn of the loop */
+    uv_idle_t wake;        /* active: something to do in the next turn of the loop */
+    uv_timer_t turn_timer; /* active: the limit has us wait for turn */
+    struct pacer_turn turn;
     unsigned n_handles;
     const struct conn_env *env;
     const struct conn_handler *handler;
@@ -80,12 +83,24 @@ void conn_watch_drain(struct conn *c);
 
 /* conn_io.c */
 int conn_start_reading(struct conn *c);
+void conn_on_turn(struct conn *c); /* it may go on */
 void conn_receive(struct conn *c); /* all that was fed to tls */
 void conn_on_wake(uv_idle_t *wake);
 
 /* Has the peer's system taken some of what we sent since this was asked last, with more still on
  * its way? Then its PONG may be late for no other reason than a slow line. */
 bool conn_is_taken(struct conn *c);
+
+/* conn_pace.c: all of it costs nothing without a limit */
+/* How many of `want` bytes may be sent now, from the front of the queue, or read; 0: conn_on_turn
+ * comes when it is our turn. */
+size_t conn_may_send(struct conn *c, size_t want);
+size_t conn_may_read(struct conn *c, size_t want);
+void conn_sent(struct conn *c,
+               size_t n); /* so many of them; 0: there is no room or nothing to send */
+void conn_read(struct conn *c, size_t n, bool all); /* all: there may be more to read */
+bool conn_is_held(const struct conn *c);            /* it waits for its turn */
+void conn_say_alive(struct conn *c); /* PING, if we read so slowly that it must be told */
 
 /* conn_talk.c */
 void conn_log_frame(const struct conn *c, const char *verb, const struct wire_header *h);

@@ -73,15 +73,22 @@ static int seal(struct conn *c) {
     size_t len;
 
     while (outq_front(&c->out, &at, &len)) {
-        int n = tls_write(c->tls, at, len < BLOCK_LEN ? len : BLOCK_LEN);
-        if (n <= 0)
+        size_t most = conn_may_send(c, len < BLOCK_LEN ? len : BLOCK_LEN);
+        int n = most ? tls_write(c->tls, at, most) : 0;
+
+        if (n <= 0) {
+            if (most)
+                conn_sent(c, 0);
             return n;
+        }
+        conn_sent(c, (size_t)n);
         outq_advance(&c->out, (size_t)n);
         drain_took(&c->drain, (size_t)n);
         n = write_blocks(c, false);
         if (n < 0)
             return n;
     }
+    conn_sent(c, 0);
     return 0;
 }
 
@@ -95,7 +102,7 @@ static void flush(struct conn *c) {
         tls_close(c->tls); /* an error here ends what is ending */
         r = 0;
     }
-    if (c->out.n_frames == 0)
+    if (c->out.n_frames == 0 || conn_is_held(c)) /* it waits for us, not for the peer */
         drain_end(&c->drain);
     if (r == 0)
         r = write_blocks(c, true);
@@ -185,7 +192,7 @@ void conn_receive(struct conn *c) {
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
     struct conn *c = (struct conn *)handle;
 
-    *buf = uv_buf_init((char *)c->env->read_block, CONN_READ_BLOCK);
+    *buf = uv_buf_init((char *)c->env->read_block, (unsigned)conn_may_read(c, CONN_READ_BLOCK));
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
@@ -193,6 +200,10 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
 
     if (n == 0)
         return;
+    if (n == UV_ENOBUFS) { /* on_alloc: it is not our turn */
+        uv_read_stop(stream);
+        return;
+    }
     if (c->state == FAREWELL) {
         if (n < 0)
             conn_drop(c);
@@ -208,6 +219,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
         tls_feed_end(c->tls);
     } else {
         c->life.heard = uv_now(c->env->loop);
+        conn_read(c, (size_t)n, (size_t)n == buf->len);
         tls_feed(c->tls, (const uint8_t *)buf->base, (size_t)n);
     }
     conn_receive(c);
@@ -229,6 +241,19 @@ static void resume(struct conn *c) {
     r = conn_start_reading(c);
     if (r < 0)
         conn_fail(c, r, "");
+}
+
+void conn_on_turn(struct conn *c) {
+    int r = 0;
+
+    if (c->dialled && !c->paused && !c->peer_left)
+        r = conn_start_reading(c);
+    if (c->out.n_frames > 0)
+        conn_watch_drain(c);
+    if (r < 0)
+        conn_fail(c, r, "");
+    else
+        flush(c);
 }
 
 void conn_on_wake(uv_idle_t *wake) {

@@ -172,6 +172,9 @@ void fetch_brought(struct fetch *f);
 void fetch_moved(struct fetch *f);
 void source_answered(struct source *s); /* wholly, one of the things that it was asked */
 int fetch_on_info(struct source *s, const struct msg *m);
+/* How much one source is asked for at a time: how many GETs, and the bytes of each. */
+unsigned fetch_asks(const struct fetch *f);
+uint64_t fetch_get_bytes(const struct fetch *f);
 /* Each tick: closes a source that was asked and is too slow, ends a fetch that does not move. */
 void fetch_check_pace(struct fetch *f, uint64_t now_ms);
 

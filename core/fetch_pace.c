@@ -100,9 +100,32 @@ static void check_pace(struct source *s, uint64_t now) {
     }
 }
 
+/* ---- a limit ---- */
+
+/* What was asked for and is not read waits in buffers of the source, which others need: no more of
+ * it than comes in about a second, and a chunk. */
+static uint64_t limit_of(const struct fetch *f) {
+    const struct pacer *p = f->env->pacer;
+
+    return p && p->rate ? p->rate : UINT64_MAX;
+}
+
+unsigned fetch_asks(const struct fetch *f) {
+    uint64_t chunks = limit_of(f) / WIRE_CHUNK_SIZE;
+
+    return chunks < 1 ? 1 : chunks < FETCH_ASKS ? (unsigned)chunks : FETCH_ASKS;
+}
+
+uint64_t fetch_get_bytes(const struct fetch *f) {
+    uint64_t bytes = limit_of(f) / FETCH_ASKS;
+
+    return bytes < FETCH_GET_BYTES ? bytes : FETCH_GET_BYTES;
+}
+
 /* ---- the clock ---- */
 
-/* Time in which our own disk worked, or in which we were stopped, is not the source's. */
+/* Time in which our own disk worked, our limit held it up or we were stopped is not the
+ * source's. */
 static void forgive(struct fetch *f, uint64_t ms, uint64_t now) {
     uint64_t *clocks[] = {&f->brought_ms, &f->moved_ms, &f->current->owing_ms};
 
@@ -135,7 +158,7 @@ void fetch_check_pace(struct fetch *f, uint64_t now) {
     uint64_t gone = now - f->ticked_ms;
 
     f->ticked_ms = now;
-    if (f->n_jobs || gone > LATE_MS)
+    if (f->n_jobs || gone > LATE_MS || pacer_is_ahead(f->env->pacer, conn_env_now_ns(f->env)))
         forgive(f, gone, now);
     if (s->conn)
         check_pace(s, now);

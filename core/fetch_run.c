@@ -195,12 +195,12 @@ int fetch_on_data(struct source *s, const struct msg *m) {
 /* Appends runs of absent chunks to the payload of a GET. Returns how many chunks. */
 static uint32_t choose(struct source *s, uint8_t *ranges, uint16_t *n_ranges) {
     struct fetch *f = s->f;
-    uint64_t bytes = 0, first;
+    uint64_t bytes = 0, most = fetch_get_bytes(f), first;
     uint32_t chunks = 0, n, took;
 
-    while (*n_ranges < WIRE_RANGES_MAX && chunks < FETCH_GET_CHUNKS && bytes < FETCH_GET_BYTES &&
+    while (*n_ranges < WIRE_RANGES_MAX && chunks < FETCH_GET_CHUNKS && bytes < most &&
            plan_run(&f->plan, PLAN_ABSENT, FETCH_GET_CHUNKS - chunks, &first, &n)) {
-        for (took = 0; took < n && bytes < FETCH_GET_BYTES; took++)
+        for (took = 0; took < n && bytes < most; took++)
             bytes += fetch_chunk_len(f, first + took);
         plan_ask(&f->plan, first, took, s->index);
         wire_range_put(ranges + (size_t)WIRE_RANGE_LEN * *n_ranges,
@@ -236,10 +236,11 @@ static bool nothing_left(const struct fetch *f) {
 
 static int ask_source(struct source *s) {
     bool waits = s->f->digests_left > 0;
+    unsigned asks = fetch_asks(s->f);
     int err = fetch_ask_digests(s);
 
     for (unsigned i = 0; err == 0 && i < FETCH_ASKS; i++) {
-        if (s->asks[i].req == 0)
+        if (s->asks[i].req == 0 && i < asks)
             err = ask_chunks(s, &s->asks[i]);
         waits = waits || s->asks[i].req;
     }

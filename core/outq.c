@@ -115,6 +115,8 @@ bool outq_front(struct outq *q, const uint8_t **at, size_t *len) {
     return true;
 }
 
+bool outq_in_frame(const struct outq *q) { return q->current && q->current->frame; }
+
 void outq_advance(struct outq *q, size_t len) {
     struct out *o = q->current;
 

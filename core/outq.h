@@ -34,6 +34,7 @@ void outq_drop(struct outq *q); /* all that has not started */
 int outq_small(struct outq *q, const uint8_t *data, size_t len);  /* 0, -ENOMEM */
 int outq_frame(struct outq *q, uint8_t *frame, size_t len);       /* takes frame; 0, -ENOMEM */
 bool outq_front(struct outq *q, const uint8_t **at, size_t *len); /* false: empty */
+bool outq_in_frame(const struct outq *q);                         /* outq_front gave of one */
 void outq_advance(struct outq *q, size_t len);                    /* of what outq_front gave */
 
 #endif

@@ -29,6 +29,7 @@ struct server {
     struct server_options options;
     struct gate gate;
     struct pool pool;
+    struct pacer pacer;
     struct conn_env env; /* its port is where we listen */
 
     uv_work_t count_work;
@@ -244,6 +245,8 @@ static int prepare(struct server *s, const struct server_options *o) {
     if (o->patience)
         s->env.patience = o->patience;
     s->env.features = rules.code ? WIRE_FEATURE_CODE : 0;
+    s->env.pacer = &s->pacer;
+    server_set_limit(s, o->limit);
     server_set_name(s, o->name);
     return listen_somewhere(s);
 }
@@ -275,3 +278,7 @@ int server_new(struct server **out, const struct server_options *o) {
 uint16_t server_port(const struct server *s) { return s->env.port; }
 
 void server_set_name(struct server *s, const char *name) { conn_env_set_name(&s->env, name); }
+
+void server_set_limit(struct server *s, uint64_t rate) {
+    pacer_set_rate(&s->pacer, rate, conn_env_now_ns(&s->env));
+}

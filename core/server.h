@@ -36,6 +36,7 @@ struct server_options {
     const char *name;                /* display name */
     int port;                        /* -1: SERVER_PORT or the next free one */
     const struct patience *patience; /* NULL: patience_default */
+    uint64_t limit;                  /* see server_set_limit */
     struct gate_rules rules;         /* who may come in; the server knows inside_max */
     void (*on_event)(void *owner, const struct server_event *e); /* may be NULL */
     void (*on_closed)(void *owner);
@@ -47,6 +48,8 @@ struct server;
 int server_new(struct server **s, const struct server_options *o);
 uint16_t server_port(const struct server *s);
 void server_set_name(struct server *s, const char *name); /* after a rename by discovery */
+/* What is sent to all together: at most so many bytes a second; 0: as fast as it goes. */
+void server_set_limit(struct server *s, uint64_t rate);
 /* BYE to all; on_closed when everything is down, then it is gone. */
 void server_close(struct server *s);
 
