@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void say(struct responder *r, struct server_event e) {
+void responder_say(struct responder *r, struct server_event e) {
     char key[KEY_TEXT_LEN + 1] = "";
 
     if (conn_key(r->conn))
@@ -42,14 +42,12 @@ bool responder_job_done(struct responder *r) {
     return false;
 }
 
-static void on_upload_gone(void *owner) { responder_job_done(owner); }
-
-static void close_upload(struct responder *r) {
+void responder_close_upload(struct responder *r) {
     struct upload *u = r->upload;
 
     if (!u)
         return;
-    say(r, (struct server_event){.kind = SERVER_SENT, .bytes = upload_sent(u)});
+    responder_say(r, (struct server_event){.kind = SERVER_SENT, .bytes = upload_sent(u)});
     r->upload = NULL;
     upload_close(u);
 }
@@ -61,80 +59,6 @@ int responder_send_error(struct responder *r, uint16_t req, int err) {
     return conn_send(r->conn, &m);
 }
 
-/* ---- OPEN ---- */
-
-static void run_open(uv_work_t *work) {
-    struct open_job *job = (struct open_job *)work;
-
-    job->err = selection_new(&job->selection, job->r->host->shares, job->path, &job->watch);
-}
-
-/* The walked selection is what this connection is served from now on. */
-static int adopt(struct responder *r, struct open_job *job) {
-    const struct catalog_totals *t = catalog_totals(selection_catalog(job->selection));
-    struct msg m = {.type = WIRE_OPENED, .req = job->req};
-    struct selection *selection = job->selection;
-    const char *first;
-    int err;
-
-    memcpy(m.opened.id, t->id, sizeof m.opened.id);
-    m.opened.length = t->length;
-    m.opened.entries = t->entries;
-    m.opened.chunks = t->chunks;
-    m.opened.bytes = t->bytes;
-    m.opened.now_ns = selection_now_ns(selection);
-    m.opened.chunk_shift = WIRE_CHUNK_SHIFT;
-    m.opened.left_out = selection_left_out(selection, &first);
-    m.opened.first = (struct bytes){(const uint8_t *)first, strlen(first)};
-    job->selection = NULL;
-    err = upload_new(&r->upload, selection, r->conn, r->host->env, on_upload_gone, r);
-    if (err < 0)
-        return err;
-    r->n_running++;
-    name_show(job->path, strlen(job->path), r->path, sizeof r->path);
-    say(r, (struct server_event){.kind = SERVER_REQUEST});
-    return conn_send(r->conn, &m);
-}
-
-static void on_opened(uv_work_t *work, int status) {
-    struct open_job *job = (struct open_job *)work;
-    struct responder *r = job->r;
-    int err;
-
-    r->opening = NULL;
-    if (responder_job_done(r)) {
-        err = job->err < 0 ? responder_send_error(r, job->req, job->err) : adopt(r, job);
-        if (err < 0)
-            conn_close(r->conn, err);
-    }
-    selection_free(job->selection);
-    free(job);
-}
-
-static int on_open_request(struct responder *r, const struct msg *m) {
-    struct open_job *job;
-    int err;
-
-    /* a peer opens again only when all that it asked for was answered */
-    if (r->opening || (r->upload && upload_busy(r->upload)))
-        return WIRE_ERR(WIRE_PROTOCOL);
-    close_upload(r);
-    job = calloc(1, sizeof *job);
-    if (!job)
-        return -ENOMEM;
-    job->r = r;
-    job->req = m->req;
-    memcpy(job->path, m->open.path.at, m->open.path.len);
-    err = uv_queue_work(r->host->env->loop, &job->work, run_open, on_opened);
-    if (err < 0) {
-        free(job);
-        return err;
-    }
-    r->n_running++;
-    r->opening = job;
-    return 0;
-}
-
 /* ---- the conversation ---- */
 
 static bool is_working(const struct responder *r) {
@@ -144,7 +68,7 @@ static bool is_working(const struct responder *r) {
 /* How much was done so far of what the peer waits for. */
 static uint64_t steps_of(const struct responder *r) {
     if (r->opening)
-        return r->opening->watch.seen;
+        return responder_open_steps(r);
     if (r->listing)
         return r->listing->watch.seen;
     return r->upload ? upload_read(r->upload) : 0;
@@ -180,7 +104,7 @@ static int on_message(struct conn *c, const struct msg *m) {
     case WIRE_FIND:
         return responder_on_rows(r, m);
     case WIRE_OPEN:
-        return on_open_request(r, m);
+        return responder_on_open(r, m);
     case WIRE_MANIFEST_GET:
     case WIRE_GET:
     case WIRE_DIGEST_GET:
@@ -204,10 +128,7 @@ static void on_drain(struct conn *c) {
 /* Walks are not worth it any more, and would be a heap of them if a peer asks and goes again and
  * again. */
 static void cancel_jobs(struct responder *r) {
-    if (r->opening) {
-        r->opening->watch.stop = true;
-        uv_cancel((uv_req_t *)&r->opening->work);
-    }
+    responder_stop_open(r);
     if (r->listing) {
         r->listing->watch.stop = true;
         if (r->listing->running)
@@ -230,9 +151,9 @@ static int on_auth(struct conn *c, const struct msg *m, struct conn_welcome *w) 
         err = gate_auth(gate, &r->guest, &claim, w->proof, &w->text);
     w->proves = gate->rules.code != NULL;
     if (gate->n_wrong != wrong)
-        say(r, (struct server_event){.kind = SERVER_WRONG_CODE,
-                                     .addr = conn_addr(c),
-                                     .left = GATE_WRONG - gate->n_wrong});
+        responder_say(r, (struct server_event){.kind = SERVER_WRONG_CODE,
+                                               .addr = conn_addr(c),
+                                               .left = GATE_WRONG - gate->n_wrong});
     return err;
 }
 
@@ -265,8 +186,9 @@ static void on_closed(struct conn *c, int why, const char *text) {
     gate_leave(&r->guest);
 
     if (why < 0)
-        say(r, (struct server_event){.kind = SERVER_FAULT, .text = text[0] ? text : err_text(why)});
-    close_upload(r);
+        responder_say(
+            r, (struct server_event){.kind = SERVER_FAULT, .text = text[0] ? text : err_text(why)});
+    responder_close_upload(r);
     cancel_jobs(r); /* they end as always, in a later turn of the loop */
     r->conn = NULL;
     free_if_down(r);

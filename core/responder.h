@@ -6,7 +6,7 @@
  *
  *     INFO_GET                          answered at once
  *     LIST | FIND                       one listing at a time, page by page
- *     OPEN                              a walk; then an upload (core/upload) answers the rest
+ *     OPEN                              a walk, in turn; then an upload (core/upload) answers the rest
  *     GET | MANIFEST_GET | DIGEST_GET   the upload
  *
  * It ends with its connection. Loop thread.
@@ -30,6 +30,8 @@ struct responder_host {
     void (*on_event)(struct responder_host *host, const struct server_event *e);
     void (*on_gone)(struct responder_host *host); /* one of them is down and freed */
     struct responder *first;                      /* all of them */
+    struct open_job *opens;                       /* of all of them, the oldest first */
+    uint64_t walked;                              /* names, for opens that are done */
 };
 
 int responder_accept(struct responder_host *host, uv_stream_t *listener);

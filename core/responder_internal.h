@@ -2,7 +2,8 @@
 /*
  * responder_internal -- what the files of responder share; nobody else includes it
  *
- *     responder.c        life, who comes in, OPEN, the switch over requests
+ *     responder.c        life, who comes in, the switch over requests
+ *     responder_open.c   OPEN
  *     responder_rows.c   LIST and FIND
  */
 #ifndef CORE_RESPONDER_INTERNAL_H
@@ -13,9 +14,11 @@
 #include "proto/name.h"
 
 struct open_job {
-    uv_work_t work; /* first: the request is the job */
+    uv_work_t work;        /* first: the request is the job */
+    struct open_job *next; /* that came later */
     struct responder *r;
     uint16_t req;
+    bool walks; /* false: it waits for its turn */
     char path[PATH_MAX_LEN + 1];
     struct walk_watch watch;
     struct selection *selection;
@@ -54,6 +57,14 @@ struct responder {
 /* Each job ends here first. True: the conversation still goes on. */
 bool responder_job_done(struct responder *r);
 int responder_send_error(struct responder *r, uint16_t req, int err);
+void responder_say(struct responder *r, struct server_event e); /* adds who and what */
+void responder_close_upload(struct responder *r);
+
+/* ---- responder_open.c ---- */
+
+int responder_on_open(struct responder *r, const struct msg *m);
+uint64_t responder_open_steps(const struct responder *r); /* while r->opening */
+void responder_stop_open(struct responder *r);            /* nobody wants it any more; or no-op */
 
 /* ---- responder_rows.c ---- */
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What a server does for peers that ask and go: nothing that can still be saved. */
+/* What a server does for peers that ask and go, and in which order: nothing that can still be
+ * saved, and a few walks at a time. */
+#include "core/dial.h"
 #include "core/query.h"
-#include "core/server.h"
+#include "core/responder_internal.h"
 #include "scratch.h"
 
 #include <netinet/in.h>
@@ -48,6 +50,7 @@ static int setup(void **state) {
                                .on_event = on_event,
                                .on_closed = on_closed};
 
+    t.counted = t.answered = t.closed = false;
     scratch_make(&t.at);
     scratch_file(&t.at, "film", "a film");
     for (unsigned i = 0; i < 2; i++) {
@@ -132,9 +135,117 @@ static void who_has_gone_gets_no_search(void **state) {
     assert_true(closed);
 }
 
+/* ---- walks in turn ---- */
+
+struct asker {
+    struct conn *conn;
+    bool opened, informed;
+    uint64_t steps;
+};
+
+static int heard(struct conn *c, const struct msg *m) {
+    struct asker *a = conn_owner(c);
+
+    a->opened = a->opened || m->type == WIRE_OPENED;
+    if (m->type == WIRE_INFO) {
+        a->informed = true;
+        a->steps = m->info.steps;
+    }
+    return 0;
+}
+
+static void over(struct conn *c, int why, const char *text) {
+    ((struct asker *)conn_owner(c))->conn = NULL;
+}
+
+static const struct conn_handler talk = {.on_message = heard, .on_closed = over};
+
+static void on_dialled(void *owner, int why, const char *text, struct conn *c) {
+    const char *share = strrchr(t.at.path, '/') + 1;
+    struct msg m = {.type = WIRE_OPEN, .req = 1};
+    struct asker *a = owner;
+
+    assert_int_equal(why, 0);
+    a->conn = c;
+    conn_set_handler(c, &talk, a);
+    m.open.path = (struct bytes){(const uint8_t *)share, strlen(share)};
+    assert_int_equal(conn_send(c, &m), 0);
+}
+
+static const struct dial_handler dial_events = {.on_done = on_dialled};
+
+static struct responder_host *host(void) { return (struct responder_host *)t.server; }
+
+static unsigned n_opens(void) {
+    unsigned n = 0;
+
+    for (const struct open_job *job = host()->opens; job; job = job->next)
+        n++;
+    return n;
+}
+
+static void until_opens(unsigned n) {
+    for (uint64_t end = uv_now(&t.loop) + DEADLINE_MS; n_opens() != n;) {
+        assert_true(uv_now(&t.loop) < end);
+        uv_run(&t.loop, UV_RUN_ONCE);
+    }
+}
+
+static void open_share(struct asker *a) {
+    struct endpoint to = {.n_addrs = 1};
+    unsigned before = n_opens();
+    struct dial *d;
+
+    uv_ip4_addr("127.0.0.1", server_port(t.server), (struct sockaddr_in *)&to.addrs[0]);
+    assert_int_equal(dial_start(&d, &t.env, &to, &dial_events, a), 0);
+    until_opens(before + 1);
+}
+
+static uint64_t ask_steps(struct asker *a) {
+    const struct msg m = {.type = WIRE_INFO_GET, .req = 2};
+
+    a->informed = false;
+    assert_int_equal(conn_send(a->conn, &m), 0);
+    assert_true(comes(&a->informed));
+    return a->steps;
+}
+
+/* Two walk; who waits hears that those move, and leaves the queue when it goes. */
+static void walks_take_turns(void **state) {
+    static struct asker all[4];
+    const struct open_job *first, *third;
+
+    memset(all, 0, sizeof all);
+    hold_workers();
+    for (unsigned i = 0; i < 4; i++)
+        open_share(&all[i]);
+    first = host()->opens;
+    third = first->next->next;
+    assert_true(first->walks && first->next->walks && !third->walks && !third->next->walks);
+    assert_int_equal(ask_steps(&all[2]), 0);
+    host()->opens->watch.seen = 5;
+    assert_int_equal(ask_steps(&all[0]), 5);
+    assert_int_equal(ask_steps(&all[2]), 5);
+    assert_int_equal(ask_steps(&all[3]), 5);
+
+    conn_close(all[2].conn, 0);
+    until_opens(3);
+    let_workers_go();
+    assert_true(comes(&all[0].opened) && comes(&all[1].opened) && comes(&all[3].opened));
+    assert_false(all[2].opened);
+    assert_null(host()->opens);
+    assert_true(host()->walked > 5);
+    for (unsigned i = 0; i < 4; i++)
+        if (all[i].conn)
+            conn_close(all[i].conn, 0);
+    server_close(t.server);
+    assert_true(comes(&t.closed));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(who_has_gone_gets_no_search, setup, teardown),
+        cmocka_unit_test_setup_teardown(walks_take_turns, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
