@@ -149,6 +149,8 @@ int manifest_check_next(struct manifest_check *c, const struct manifest_entry *e
     int r = find_place(c, e, &passed, &self);
     if (r == 0 && e->size > WIRE_SIZE_MAX - c->bytes)
         r = WIRE_ERR(WIRE_PROTOCOL);
+    if (r == 0 && may_have_children && c->tail - c->head - passed == MANIFEST_DIRS_MAX)
+        r = WIRE_ERR(WIRE_LIMIT);
     if (r == 0 && may_have_children)
         r = make_room(c);
     if (r < 0)

@@ -23,6 +23,7 @@ enum {
     MANIFEST_ENTRY_FIXED = 34, /* bytes of an entry before its name */
     MANIFEST_ENTRY_MAX = MANIFEST_ENTRY_FIXED + 255 + 2 + 4095,
     MANIFEST_ENTRIES_MAX = 1 << 24,
+    MANIFEST_DIRS_MAX = 1 << 21, /* that wait for their entries: 32 MiB at most to check them */
     MANIFEST_LEN_MAX = 1 << 30,
 };
 
@@ -82,7 +83,7 @@ void manifest_check_init(struct manifest_check *c);
 void manifest_check_clear(struct manifest_check *c);
 
 /* 0; WIRE_ERR(PROTOCOL) if the entry may not stand here (order, parent, depth, path length, sums);
- * WIRE_ERR(LIMIT) above MANIFEST_ENTRIES_MAX; -ENOMEM. After an error nothing has changed: another
+ * WIRE_ERR(LIMIT) above MANIFEST_ENTRIES_MAX or MANIFEST_DIRS_MAX; -ENOMEM. After an error nothing has changed: another
  * entry may be tried. */
 int manifest_check_next(struct manifest_check *c, const struct manifest_entry *e);
 

@@ -6,6 +6,7 @@
 #include "tests/unit/golden.h"
 
 #include <errno.h>
+#include <inttypes.h>
 
 #define B(text)                                                                                    \
     { (const uint8_t *)(text), sizeof(text) - 1 }
@@ -263,6 +264,30 @@ static void sums_are_limited(void **state) {
     manifest_check_clear(&c);
 }
 
+/* Whoever receives it keeps a note for each folder that waits. */
+static void folders_that_wait_are_limited(void **state) {
+    struct manifest_check c;
+    struct manifest_entry e = {.kind = WIRE_DIR, .name = B("r")};
+    uint32_t n = 0;
+    char name[8];
+    manifest_check_init(&c);
+    assert_int_equal(manifest_check_next(&c, &e), 0);
+    int r = 0;
+    while (r == 0 && n <= MANIFEST_DIRS_MAX) {
+        snprintf(name, sizeof name, "%07" PRIu32, n++);
+        e.name = (struct bytes){(const uint8_t *)name, 7};
+        r = manifest_check_next(&c, &e);
+    }
+    assert_int_equal(r, WIRE_ERR(WIRE_LIMIT));
+    assert_int_equal(n, MANIFEST_DIRS_MAX); /* with r itself */
+    assert_true(c.cap * sizeof *c.dirs <= 32 << 20);
+    e.kind = WIRE_FILE; /* a file needs none */
+    assert_int_equal(manifest_check_next(&c, &e), 0);
+    e = (struct manifest_entry){.kind = WIRE_DIR, .parent = 1, .name = B("a")};
+    assert_int_equal(manifest_check_next(&c, &e), 0); /* r is done */
+    manifest_check_clear(&c);
+}
+
 /* 64 folders on each of 250 levels: the queue holds those that wait, not those that are done. */
 static int wide_and_deep(void *arg) {
     enum { WIDTH = 64, LEVELS = 250 };
@@ -301,6 +326,7 @@ int main(void) {
         cmocka_unit_test(trees),
         cmocka_unit_test(depth_and_length_are_limited),
         cmocka_unit_test(sums_are_limited),
+        cmocka_unit_test(folders_that_wait_are_limited),
         cmocka_unit_test(any_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
