@@ -76,7 +76,7 @@ static void doubt(struct fetch *f, uint64_t chunk) {
 /* Waits once, for a source whose files are of the future. */
 static bool too_early(struct fetch *f, int64_t until_ns) {
     uint64_t passed_ms = uv_now(f->env->loop) - f->now_at_ms;
-    int64_t left_ms;
+    int64_t left_ms, look_ms = f->env->patience->look;
 
     if (f->look_waited || __builtin_sub_overflow(until_ns, f->now_ns, &left_ms))
         return false;
@@ -84,9 +84,7 @@ static bool too_early(struct fetch *f, int64_t until_ns) {
     if (left_ms <= 0)
         return false;
     f->look_waited = true;
-    if (left_ms > YOUNG_NS / 1000000)
-        left_ms = YOUNG_NS / 1000000;
-    f->look_at_ms = uv_now(f->env->loop) + (uint64_t)left_ms;
+    f->look_at_ms = uv_now(f->env->loop) + (uint64_t)(left_ms < look_ms ? left_ms : look_ms);
     return true;
 }
 

@@ -16,6 +16,7 @@ const struct patience patience_default = {
     .elsewhere = 10000,
     .pace = 20000,
     .hope = 3600000,
+    .look = 2000,
 };
 
 static uint64_t later(uint64_t a, uint64_t b) { return a > b ? a : b; }

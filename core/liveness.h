@@ -23,6 +23,7 @@ struct patience {
     unsigned elsewhere; /* without anything of what was asked for, until another source is asked */
     unsigned pace;      /* the same until the source is given up for now, if there is no other */
     unsigned hope;      /* that a source only moves, and brings nothing that stays */
+    unsigned look;      /* the last one, for the source's clock to pass the times of files */
 };
 
 extern const struct patience patience_default;

@@ -29,6 +29,7 @@ static const struct patience hasty = {
     .elsewhere = 1500,
     .pace = 1500,
     .hope = 3600000,
+    .look = 50,
 };
 
 struct run {
