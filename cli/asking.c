@@ -20,11 +20,11 @@ int asking_open(struct asking *a, struct app *app, struct asking_options *o, uns
 
     if (!code)
         code = client_open(&a->client, app, buffers);
-    if (code)
-        return code;
-    if (secret.text[0])
+    if (!code && secret.text[0])
         client_set_code(&a->client, &secret);
     OPENSSL_cleanse(&secret, sizeof secret);
+    if (code)
+        return code;
     confined_asking(app, o->target);
     survey_init(&a->survey, &a->client);
     a->nobody_asks = false;
@@ -137,7 +137,7 @@ int asking_report(const struct asking *a, const struct survey_question *q, int e
         return fail(code_of(err), "cannot look for peers: %s", err_text(err));
     if (!survey_first(r, SURVEY_ANSWERED))
         return survey_nobody(r, q->only);
-    survey_warn(r);
+    survey_warn(r, true);
     return CODE_DONE;
 }
 

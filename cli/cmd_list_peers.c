@@ -213,7 +213,7 @@ static int act(struct asking *a, const struct asking_options *o, bool watching) 
         code = asking_report(a, &q, err);
     if (code)
         return code;
-    survey_warn(&a->survey);
+    survey_warn(&a->survey, false); /* they are in the table */
     err = print(&a->survey, o->json);
     if (err)
         return fail(CODE_FAILED, "%s", err_text(err));

@@ -55,18 +55,19 @@ static int take_from(struct access_code *code, const char *text) {
 }
 
 int code_take(struct access_code *code, struct code_options *o) {
-    int err;
+    bool given = o->code[0] != '\0';
+    int err = given && !o->fd ? access_parse(code, o->code) : 0;
 
-    code->text[0] = '\0';
-    if (o->code[0] && o->fd)
+    OPENSSL_cleanse(o->code, sizeof o->code);
+    if (err)
+        return wrong_form();
+    if (given && o->fd)
         return fail(CODE_USAGE, "--code and --code-fd exclude each other");
     if (o->fd)
         return take_from(code, o->fd);
-    if (!o->code[0])
-        return 0;
-    err = access_parse(code, o->code);
-    OPENSSL_cleanse(o->code, sizeof o->code);
-    return err ? wrong_form() : 0;
+    if (!given)
+        code->text[0] = '\0';
+    return 0;
 }
 
 /* A line from the terminal that is not shown as it is typed. */

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <histedit.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +86,7 @@ static int run_pipe(struct app *app) {
     while (!leave && getline(&line, &cap, stdin) >= 0) {
         line[strcspn(line, "\n")] = '\0';
         code = run_line(app, line, &leave);
+        OPENSSL_cleanse(line, cap); /* there may be a code in it */
     }
     free(line);
     return code;

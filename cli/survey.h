@@ -138,8 +138,9 @@ void survey_label(const struct survey *r, const struct survey_peer *p,
 
 /* Tells which peers did not let us in, when that may be why something was not found. */
 void survey_warn_locked(const struct survey *r);
-/* After a question to everybody: warns of refused peers and of added ones that did not answer. */
-void survey_warn(const struct survey *r);
+/* After a question to everybody: warns of refused peers and of added ones that did not answer.
+ * locked: of those, too, that did not let us in. */
+void survey_warn(const struct survey *r, bool locked);
 /* Why a question got no answer at all; returns the exit code. */
 int survey_nobody(const struct survey *r, const struct peer_spec *only);
 /* The sentence for a changed key; returns CODE_REFUSED. */

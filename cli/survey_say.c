@@ -78,12 +78,14 @@ static const char *reason(const struct survey_peer *p) {
     return text;
 }
 
-void survey_warn(const struct survey *r) {
+void survey_warn(const struct survey *r, bool locked) {
     char label[SURVEY_LABEL_LEN];
 
     for (unsigned i = 0; i < r->n; i++) {
         const struct survey_peer *p = r->all[i];
 
+        if (!locked && survey_locked(p))
+            continue;
         if (p->state == SURVEY_REFUSED) {
             warn("%s at %s is left out: its key is not the one known under this name. "
                  "`lanyard list '%s'` tells more",
@@ -194,10 +196,11 @@ int survey_nobody(const struct survey *r, const struct peer_spec *only) {
     p = first_that_refused(r);
     if (p && survey_locked(p))
         return locked_out(p);
-    if (p && (only || r->n_added > 0)) /* else it may be an announcement of old */
+    /* another key where nobody was named: it may be an announcement of old */
+    if (p && (only || r->n_added > 0 || p->why == WIRE_ERR(WIRE_DENIED)))
         return failed(p);
     if (r->n_added > 0) {
-        survey_warn(r);
+        survey_warn(r, true);
         return fail(CODE_NOT_FOUND, survey_first(r, SURVEY_LEFT_OUT)
                                         ? "the peers given with --peer have other names"
                                         : "none of the peers given with --peer answered");

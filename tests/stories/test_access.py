@@ -57,6 +57,7 @@ def test_without_the_code_nothing_is_learned(cable):
         assert "--code" in said.err
     shown = bert.run("lanyard", "list-peers", "--json", "--peer", there).ok()
     says_nothing(shown)
+    assert "left out" not in shown.err
     [one] = shown.objects()
     assert one["name"] == "anna" and one["access"] == "code"
     assert one["files"] is one["bytes"] is one["shares"] is None

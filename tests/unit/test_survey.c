@@ -188,6 +188,20 @@ static void nobody_there_is_said_at_once(void **state) {
     assert_int_equal(asking_report(&f->a, &q, 0), CODE_NOT_FOUND);
 }
 
+/* Nobody was named, and the one that was seen says no. */
+static void who_does_not_let_us_in_is_told(void **state) {
+    static struct survey_peer seen = {.state = SURVEY_FAILED, .seen_name = "anna"};
+    static struct survey_peer *all[] = {&seen};
+    const struct survey r = {.all = all, .n = 1};
+
+    seen.why = WIRE_ERR(WIRE_DENIED); /* we are on another link */
+    assert_int_equal(survey_nobody(&r, NULL), CODE_REFUSED);
+    seen.why = ERR_KEY_OTHER; /* an announcement of old, perhaps */
+    assert_int_equal(survey_nobody(&r, NULL), CODE_NOT_FOUND);
+    seen.why = UV_ETIMEDOUT;
+    assert_int_equal(survey_nobody(&r, NULL), CODE_NOT_FOUND);
+}
+
 /* A socket that accepts and says nothing. */
 static int mute_listener(char word[static 32]) {
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -256,6 +270,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_changed_key_is_not_listened_to, setup, teardown),
         cmocka_unit_test_setup_teardown(a_host_is_not_the_peer_of_its_name, setup, teardown),
         cmocka_unit_test_setup_teardown(nobody_there_is_said_at_once, setup, teardown),
+        cmocka_unit_test(who_does_not_let_us_in_is_told),
         cmocka_unit_test_setup_teardown(the_mute_do_not_hold_up_the_others, setup, teardown),
         cmocka_unit_test_setup_teardown(enough_rows_are_an_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(an_address_is_asked_alone, setup, teardown),
