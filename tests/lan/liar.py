@@ -143,7 +143,7 @@ class Stranger:
         tls.set_alpn_protocols(["lanyard/1"])
         tls.load_cert_chain(*make_key(folder))
         self.conn = tls.wrap_socket(socket.create_connection((host, port), 20))
-        self.conn.settimeout(20)
+        self.conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.send(HELLO, b"LANY\x01\x00" + struct.pack(">IH", 0, 0) + str8(b"stranger")
                   + str8(b"x"))
         if auth:

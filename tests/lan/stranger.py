@@ -9,6 +9,7 @@
 
 Sockets are opened inside the host's network namespace, by this process.
 """
+import contextlib
 import ctypes
 import functools
 import os
@@ -46,8 +47,11 @@ class Keys:
 
 
 def inside(host, work):
-    """What work() returns in the network namespace of the host: a thread enters it."""
+    """What work() returns in the network namespace of the host: a thread enters it. That takes
+    milliseconds; with None as its host, what work() opens costs no more of them."""
     result = []
+    if host is None:
+        return work()
 
     def run():
         fd = os.open(f"/proc/{host.pid}/ns/net", os.O_RDONLY)
@@ -72,6 +76,7 @@ def connect(host, address, port, receive_buffer=None, source=None):
             s.bind((source, 0))
         s.settimeout(20)
         s.connect((address, port))
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return s
     return inside(host, work)
 
@@ -102,6 +107,14 @@ def text(words, bits=16):
 
 def hello(name="stranger", features=0):
     return b"LANY\x01\x00" + struct.pack(">IH", features, 0) + text(name, 8) + text("stranger 1", 8)
+
+
+def first_words(key):
+    """What somebody says first who opens a TLS connection: a ClientHello."""
+    out = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context(key).wrap_bio(ssl.MemoryBIO(), out).do_handshake()
+    return out.read()
 
 
 class Frames:

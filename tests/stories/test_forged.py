@@ -51,7 +51,7 @@ def test_a_hundred_claim_to_be_anna(three, first):
     if first != "anna":
         share(anna, "film")
         sees(bert, "anna", timeout=20)
-    for _ in range(3):
+    for _ in range(2):
         finds_anna(bert, anna)
 
 
@@ -62,8 +62,7 @@ def test_two_hundred_peers_that_are_none(three):
     shout(carl, "fake", 5000, "10.9.0.50+", "n=200")
     share(anna, "film")
     sees(bert, "anna", timeout=20)
-    for _ in range(3):
-        finds_anna(bert, anna)
+    finds_anna(bert, anna)
     download(bert, "film").ok()  # everybody is asked
 
 
@@ -76,7 +75,7 @@ def test_another_answers_under_the_id_of_anna(three):
     c = share(carl, "film", options=["--name", "carl"])
     sees(bert, "anna", "carl")
     shout(carl, "anna two", c.port, carl.address, "id=" + key_of(anna))
-    for _ in range(3):
+    for _ in range(2):
         finds_anna(bert, anna, ["carl"])
 
 

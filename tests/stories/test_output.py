@@ -29,15 +29,16 @@ def test_a_peer_with_escapes_in_everything(cable, answer):
     there = lie(anna, answer)
     for words in COMMANDS:
         words = [*words, "--peer", there]
-        for options in [[], ["--json"]]:
-            p = bert.spawn("lanyard", "-vv", *words, *options)
+        plain, as_json, shown = [bert.spawn("lanyard", "-vv", *words),
+                                 bert.spawn("lanyard", "-vv", *words, "--json"),
+                                 bert.terminal("lanyard", *words)]  # all at once
+        for p in plain, as_json, shown:
             p.wait(seconds(30))
+        for p in plain, as_json:
             clean(p.bytes["out"] + p.bytes["err"], p.story())
-            for line in p.out.splitlines() if options else []:
-                json.loads(line)
-        p = bert.terminal("lanyard", *words)
-        p.wait(seconds(30))
-        clean(p.bytes["out"].replace(b"\r\n", b"\n"), p.out)
+        for line in as_json.out.splitlines():
+            json.loads(line)
+        clean(shown.bytes["out"].replace(b"\r\n", b"\n"), shown.out)
 
 
 def test_the_escapes_are_shown(cable):
@@ -70,14 +71,16 @@ def test_names_of_our_own_files(cable):
 def test_words_that_are_echoed(cable):
     anna, _ = cable.hosts
     evil = os.fsdecode(liar.EVIL)
+    said = []
     for words in [[evil], ["--" + evil], ["share", evil], ["share", "--" + evil],
                   ["share", "--port", evil], ["share", "--name", evil], ["list", evil + ":x"],
                   ["list", "--peer", evil], ["list", "--wait", evil], ["trust", "forget", evil],
                   ["trust", "add", evil, evil], ["download", "x", "-o", evil],
                   ["find", evil, "--peer", "127.0.0.1:1"], ["help", evil],
                   ["download", "127.0.0.1", "1", evil], ["list-peers", evil]]:
-        p = anna.spawn("lanyard", *words)
-        assert p.wait(seconds(20)) != 0, words
+        said.append((words, anna.spawn("lanyard", *words)))
+    for words, p in said:
+        assert p.wait(seconds(30)) != 0, words
         clean(p.bytes["out"] + p.bytes["err"], words)
 
 
