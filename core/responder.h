@@ -6,7 +6,7 @@
  *
  *     INFO_GET                          answered at once
  *     LIST | FIND                       one listing at a time, page by page
- *     OPEN                              a walk, in turn; then an upload (core/upload) answers the rest
+ *     OPEN                              a walk in turn, then an upload (core/upload) for the rest
  *     GET | MANIFEST_GET | DIGEST_GET   the upload
  *
  * It ends with its connection. Loop thread.

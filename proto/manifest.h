@@ -83,8 +83,8 @@ void manifest_check_init(struct manifest_check *c);
 void manifest_check_clear(struct manifest_check *c);
 
 /* 0; WIRE_ERR(PROTOCOL) if the entry may not stand here (order, parent, depth, path length, sums);
- * WIRE_ERR(LIMIT) above MANIFEST_ENTRIES_MAX or MANIFEST_DIRS_MAX; -ENOMEM. After an error nothing has changed: another
- * entry may be tried. */
+ * WIRE_ERR(LIMIT) above MANIFEST_ENTRIES_MAX or MANIFEST_DIRS_MAX; -ENOMEM. After an error nothing
+ * has changed: another entry may be tried. */
 int manifest_check_next(struct manifest_check *c, const struct manifest_entry *e);
 
 #endif
