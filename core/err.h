@@ -25,6 +25,7 @@
     X(ERR_CHANGING, -10110, "a file keeps changing at its source")                                 \
     X(ERR_STALLED, -10111, "nothing arrived for too long")                                         \
     X(ERR_NO_SPACE, -10112, "not enough free space")                                               \
+    X(ERR_TOO_LARGE, -10128, "it is larger than one download can be")                              \
     X(ERR_STOPPED, -10113, "stopped")                                                              \
     X(ERR_FORMAT, -10114, "a file of ours is malformed")                                           \
     X(ERR_LINK, -10116, "the symlink leads out of what was downloaded")                            \

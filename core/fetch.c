@@ -70,6 +70,7 @@ static bool to_run_again(const struct fetch *f) {
     case ERR_MOUNT:
     case ERR_LOCKED:
     case ERR_KIND:
+    case ERR_TOO_LARGE:
         return false;
     case ERR_STOPPED:
     case ERR_STALLED:

@@ -98,8 +98,9 @@ struct fetch {
     uint64_t look_at_ms;
 
     /* the selection as its origin described it last */
-    uint8_t id[WIRE_ID_LEN], origin[WIRE_KEY_LEN];
-    uint64_t manifest_len, manifest_got;
+    struct catalog_totals said;
+    uint8_t origin[WIRE_KEY_LEN];
+    uint64_t manifest_got;
     uint32_t page_len; /* of the page that was asked for, 0: none */
     bool relist;       /* a selection was opened; take it over when no job runs */
     int64_t now_ns;    /* its clock then, at now_at_ms of ours */

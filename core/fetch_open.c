@@ -38,8 +38,16 @@ static void prepare(struct fetch *f, bool merge);
 static bool is_current(const struct fetch *f) {
     const struct catalog *c = f->store ? store_catalog(f->store) : NULL;
 
-    return c && memcmp(catalog_totals(c)->id, f->id, WIRE_ID_LEN) == 0 &&
+    return c && memcmp(catalog_totals(c)->id, f->said.id, WIRE_ID_LEN) == 0 &&
            memcmp(store_origin(f->store), f->origin, WIRE_KEY_LEN) == 0;
+}
+
+static void note_totals(struct fetch *f, const struct msg *m) {
+    memcpy(f->said.id, m->opened.id, WIRE_ID_LEN);
+    f->said.length = m->opened.length;
+    f->said.entries = m->opened.entries;
+    f->said.chunks = m->opened.chunks;
+    f->said.bytes = m->opened.bytes;
 }
 
 int fetch_on_opened(struct source *s, const struct msg *m) {
@@ -50,9 +58,14 @@ int fetch_on_opened(struct source *s, const struct msg *m) {
     s->open = true;
     source_answered(s);
     conn_expect(s->conn, false);
-    memcpy(f->id, m->opened.id, WIRE_ID_LEN);
+    if (m->opened.chunks > PLAN_CHUNKS_MAX) {
+        fetch_end(f, ERR_TOO_LARGE,
+                  "%s is larger than one download can be (%d TiB). Take what is in it one by one",
+                  f->shown, PLAN_CHUNKS_MAX >> (40 - WIRE_CHUNK_SHIFT));
+        return 0;
+    }
+    note_totals(f, m);
     memcpy(f->origin, conn_key(s->conn), WIRE_KEY_LEN);
-    f->manifest_len = m->opened.length;
     f->now_ns = m->opened.now_ns;
     f->now_at_ms = uv_now(f->env->loop);
     f->left_out = m->opened.left_out;
@@ -112,7 +125,7 @@ static void run_page(struct fetch_job *job) {
  * than half a second this way. */
 static int ask_page(struct fetch *f) {
     struct source *s = f->current;
-    uint64_t left = f->manifest_len - f->manifest_got;
+    uint64_t left = f->said.length - f->manifest_got;
     struct msg m = {.type = WIRE_MANIFEST_GET, .req = source_next_req(s)};
 
     f->page_len = left < WIRE_PAGE_MAX ? (uint32_t)left : WIRE_PAGE_MAX;
@@ -126,7 +139,7 @@ static int ask_page(struct fetch *f) {
 static void next_step(struct fetch *f) {
     if (f->phase != FETCH_LISTING || !f->current->open)
         return;
-    if (f->manifest_got == f->manifest_len) {
+    if (f->manifest_got == f->said.length) {
         conn_expect(f->current->conn, false);
         prepare(f, true);
     } else if (ask_page(f) < 0) {
@@ -220,7 +233,9 @@ int fetch_on_manifest(struct source *s, const struct msg *m) {
 
 struct prepare_job {
     struct fetch_job job; /* first: the job is the prepare_job */
-    bool merge;           /* a new manifest has arrived */
+    bool merge;           /* a new manifest has arrived: */
+    struct catalog_totals said;
+    uint8_t origin[WIRE_KEY_LEN];
     struct plan plan;
     uint64_t have_bytes, missing;
 };
@@ -246,7 +261,7 @@ static int sum_have(struct store *store, const struct plan *plan, uint64_t *byte
 static void run_prepare(struct fetch_job *job) {
     struct prepare_job *p = (struct prepare_job *)job;
     struct fetch *f = job->f;
-    int err = p->merge ? store_manifest_end(f->store, f->id, f->origin) : 0;
+    int err = p->merge ? store_manifest_end(f->store, &p->said, p->origin) : 0;
 
     if (err == 0)
         err = plan_init(&p->plan, catalog_totals(store_catalog(f->store))->chunks);
@@ -303,6 +318,8 @@ static void prepare(struct fetch *f, bool merge) {
     if (p) {
         p->job = (struct fetch_job){.f = f, .run = run_prepare, .done = prepare_done};
         p->merge = merge;
+        p->said = f->said; /* another one may be opened meanwhile */
+        memcpy(p->origin, f->origin, sizeof p->origin);
     }
     if (!p || fetch_job_start(f, &p->job) < 0) {
         free(p);

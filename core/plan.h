@@ -15,6 +15,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* 32 TiB; so is what a download remembers of its chunks within the memory that it may take. */
+enum { PLAN_CHUNKS_MAX = 1 << 25 };
+
 enum plan_state {
     PLAN_ABSENT,
     PLAN_HAVE,

@@ -39,7 +39,7 @@ int store_adopt(struct store *s, struct catalog *c) {
     const struct catalog_totals *t = catalog_totals(c);
     struct bits skipped = {0}, settled = {0};
     struct stat st;
-    int rc = bits_init(&skipped, t->entries);
+    int rc = t->chunks > PLAN_CHUNKS_MAX ? ERR_TOO_LARGE : bits_init(&skipped, t->entries);
     if (!rc)
         rc = bits_init(&settled, t->entries);
     if (!rc && !s->arriving.words) /* nothing was carried over */

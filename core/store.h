@@ -74,11 +74,12 @@ const uint8_t *store_origin(const struct store *s); /* WIRE_KEY_LEN bytes: whose
 /* A new manifest arrives. _end checks it, carries slots over (same path, kind, size, mtime and
  * version: kept; a changed file: SUSPECT; removed entries are removed from staging) and makes it
  * current: store_catalog() is another one then. A new origin makes every kept slot SUSPECT.
- * now_ns: the source's clock before it was listed. -EINVAL if its id is not `id`: nothing has
- * changed, another one may be begun. After any other error only store_close may follow. */
+ * now_ns: the source's clock before it was listed. -EINVAL if it is not the one that was `said` to
+ * come: nothing has changed, another one may be begun. After any other error only store_close may
+ * follow. */
 int store_manifest_begin(struct store *s, int64_t now_ns);
 int store_manifest_page(struct store *s, const uint8_t *bytes, size_t len);
-int store_manifest_end(struct store *s, const uint8_t id[static WIRE_ID_LEN],
+int store_manifest_end(struct store *s, const struct catalog_totals *said,
                        const uint8_t origin[static WIRE_KEY_LEN]);
 
 /* The source's clock before the first listing that chunks which are here stem from: what was

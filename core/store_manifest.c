@@ -316,11 +316,18 @@ static int make_current(struct store *s, const uint8_t *origin) {
     return rc ? rc : adopted;
 }
 
-int store_manifest_end(struct store *s, const uint8_t id[static WIRE_ID_LEN],
+static bool is_same(const struct catalog_totals *a, const struct catalog_totals *b) {
+    return memcmp(a->id, b->id, WIRE_ID_LEN) == 0 && a->length == b->length &&
+           a->entries == b->entries && a->chunks == b->chunks && a->bytes == b->bytes;
+}
+
+int store_manifest_end(struct store *s, const struct catalog_totals *said,
                        const uint8_t origin[static WIRE_KEY_LEN]) {
     int rc = catalog_finish(s->incoming);
-    if (!rc && memcmp(catalog_totals(s->incoming)->id, id, WIRE_ID_LEN) != 0)
+    if (!rc && !is_same(catalog_totals(s->incoming), said))
         rc = -EINVAL;
+    if (!rc && said->chunks > PLAN_CHUNKS_MAX)
+        rc = ERR_TOO_LARGE;
     if (!rc)
         rc = make_current(s, origin);
     catalog_free(s->incoming); /* NULL if it is current now */

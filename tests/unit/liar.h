@@ -34,6 +34,8 @@ enum lie {
     TWICE,         /* chunk 0 again */
     SHORT_CHUNK,   /* shorter than the manifest says */
     OTHER_ID,      /* the manifest is not the one that was opened */
+    OTHER_TOTALS,  /* it has one byte less than was said */
+    GIANT,         /* a file of 2^62 bytes, all of it holes */
     CLIMBING_NAME, /* an entry called ".." */
     WRONG_PAGE,    /* another offset than was asked for */
     SILENCE,       /* no answer to GET */
@@ -66,6 +68,8 @@ struct liar {
 
     uint8_t manifest[MANIFEST_CAP];
     size_t manifest_len;
+    uint32_t entries;
+    uint64_t size; /* of the file */
     uint8_t *content;
     unsigned lied;
     uint16_t open_req, get_req; /* of work that goes on */
@@ -84,20 +88,23 @@ static uint32_t len_of(uint64_t chunk) { return chunk + 1 == CHUNKS ? TAIL : WIR
 /* ---- what the liar says ---- */
 
 static void make_manifest(struct liar *l) {
-    struct manifest_entry e = {.kind = WIRE_FILE,
-                               .mode = 0644,
-                               .size = (CHUNKS - 1) * (uint64_t)WIRE_CHUNK_SIZE + TAIL,
-                               .name = {(const uint8_t *)"f", 1}};
+    struct manifest_entry e = {.kind = WIRE_FILE, .mode = 0644, .name = {(const uint8_t *)"f", 1}};
     struct manifest_entry root = {
         .kind = WIRE_DIR, .mode = 0755, .name = {(const uint8_t *)"f", 1}};
 
     if (l->lie == RELISTS)
         e.mtime_ns = ++l->lied;
+    if (l->lie == GIANT)
+        e.flags = MANIFEST_SPARSE;
+    l->size = l->lie == GIANT ? WIRE_SIZE_MAX : (CHUNKS - 1) * (uint64_t)WIRE_CHUNK_SIZE + TAIL;
+    e.size = l->size;
+    l->entries = 1;
     manifest_header_put(l->manifest);
     l->manifest_len = MANIFEST_HEADER_LEN;
     if (l->lie == CLIMBING_NAME || l->lie == ESCAPES) {
         const char *name = l->lie == ESCAPES ? "\033[2J" : "..";
         l->manifest_len += manifest_entry_put(&root, l->manifest + l->manifest_len);
+        l->entries++;
         e.name = (struct bytes){(const uint8_t *)name, strlen(name)};
     }
     l->manifest_len += manifest_entry_put(&e, l->manifest + l->manifest_len);
@@ -115,7 +122,8 @@ static void make_wide_manifest(struct liar *l) {
         e.name.len = (size_t)snprintf(name, sizeof name, "%08u", i);
     }
     e.kind = WIRE_FILE;
-    e.size = (CHUNKS - 1) * (uint64_t)WIRE_CHUNK_SIZE + TAIL;
+    e.size = l->size = (CHUNKS - 1) * (uint64_t)WIRE_CHUNK_SIZE + TAIL;
+    l->entries = FOLDERS + 1;
     e.name.len = (size_t)snprintf(name, sizeof name, "z");
     l->manifest_len += manifest_entry_put(&e, l->manifest + l->manifest_len);
 }
@@ -127,9 +135,9 @@ static int say_opened(struct liar *l, uint16_t req) {
     if (l->lie == OTHER_ID)
         a.opened.id[0] ^= 1;
     a.opened.length = l->manifest_len;
-    a.opened.entries = 1;
-    a.opened.chunks = CHUNKS;
-    a.opened.bytes = (CHUNKS - 1) * (uint64_t)WIRE_CHUNK_SIZE + TAIL;
+    a.opened.entries = l->entries;
+    a.opened.chunks = (l->size + WIRE_CHUNK_SIZE - 1) / WIRE_CHUNK_SIZE;
+    a.opened.bytes = l->size + (l->lie == OTHER_TOTALS);
     a.opened.now_ns = INT64_C(2000000000000000000);
     a.opened.chunk_shift = WIRE_CHUNK_SHIFT;
     return conn_send(l->conn, &a);

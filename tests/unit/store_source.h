@@ -129,7 +129,7 @@ static inline int source_list(struct store *s, struct source *src) {
         assert_int_equal(catalog_read(src->catalog, at, page, len), 0);
         rc = store_manifest_page(s, page, len);
     }
-    return rc ? rc : store_manifest_end(s, source_totals(src)->id, src->origin);
+    return rc ? rc : store_manifest_end(s, source_totals(src), src->origin);
 }
 
 /* Everything until chunks can be asked for; the plan is the caller's to clear. */

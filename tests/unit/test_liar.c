@@ -49,6 +49,21 @@ static void lies_are_not_believed(void **state) {
     }
 }
 
+static void a_list_is_what_was_opened(void **state) {
+    struct liar *l = *state;
+
+    assert_int_equal(fetch_from(l, OTHER_TOTALS), WIRE_ERR(WIRE_PROTOCOL));
+    assert_false(scratch_has(&l->at, "out/f"));
+}
+
+/* Memory is one byte for each chunk: a few numbers of a stranger are no reason to take it. */
+static void nothing_is_as_large_as_that(void **state) {
+    struct liar *l = *state;
+
+    assert_int_equal(fetch_from(l, GIANT), ERR_TOO_LARGE);
+    assert_false(scratch_has(&l->at, "out/f.lanyard-part"));
+}
+
 /* The chunks of one selection never get into the files of another. */
 static void selections_are_not_mixed(void **state) {
     struct liar *l = *state;
@@ -82,6 +97,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(truth_arrives, make_liar, drop_liar),
         cmocka_unit_test_setup_teardown(damage_is_fetched_again, make_liar, drop_liar),
         cmocka_unit_test_setup_teardown(damage_without_end_is_an_error, make_liar, drop_liar),
+        cmocka_unit_test_setup_teardown(a_list_is_what_was_opened, make_liar, drop_liar),
+        cmocka_unit_test_setup_teardown(nothing_is_as_large_as_that, make_liar, drop_liar),
         cmocka_unit_test_setup_teardown(selections_are_not_mixed, make_liar, drop_liar),
         cmocka_unit_test_setup_teardown(lies_are_not_believed, make_liar, drop_liar),
         cmocka_unit_test_setup_teardown(nobody_cancelled, make_liar, drop_liar),

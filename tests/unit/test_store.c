@@ -364,22 +364,40 @@ static void not_all_there(void **arg) {
     assert_int_equal(source_commit(store), 0);
 }
 
-static void another_manifest_id(void **arg) {
-    uint8_t page[1024], id[WIRE_ID_LEN] = {0};
+static void another_manifest_than_said(void **arg) {
+    uint8_t page[1024];
     source_make(&src, three, 3);
     uint64_t len = source_totals(&src)->length;
+    struct catalog_totals others[5];
+    for (unsigned i = 0; i < 5; i++)
+        others[i] = *source_totals(&src);
+    others[0].id[0] ^= 1;
+    others[1].length++;
+    others[2].entries++;
+    others[3].chunks++;
+    others[4].bytes++;
     assert_int_equal(catalog_read(src.catalog, 0, page, len), 0);
     assert_int_equal(open_store(&store, &dest, "d"), 0);
-    assert_int_equal(store_manifest_begin(store, 0), 0);
-    assert_int_equal(store_manifest_page(store, page, len), 0);
-    assert_int_equal(store_manifest_end(store, id, src.origin), -EINVAL);
-    assert_null(store_catalog(store));
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(store_manifest_begin(store, 0), 0);
+        assert_int_equal(store_manifest_page(store, page, len), 0);
+        assert_int_equal(store_manifest_end(store, &others[i], src.origin), -EINVAL);
+        assert_null(store_catalog(store));
+    }
     assert_int_equal(store_manifest_begin(store, 0), 0);
     assert_int_equal(store_manifest_page(store, page, len - 1), 0);
-    assert_int_equal(store_manifest_end(store, source_totals(&src)->id, src.origin),
+    assert_int_equal(store_manifest_end(store, source_totals(&src), src.origin),
                      WIRE_ERR(WIRE_PROTOCOL));
     assert_int_equal(source_begin(store, &src, &plan), 0);
     assert_memory_equal(store_origin(store), src.origin, WIRE_KEY_LEN);
+}
+
+static void more_chunks_than_can_be_kept_in_mind(void **arg) {
+    const struct item items[] = {{.kind = WIRE_FILE, .name = "d", .size = WIRE_SIZE_MAX}};
+    source_make(&src, items, 1);
+    assert_int_equal(open_store(&store, &dest, "d"), 0);
+    assert_int_equal(source_list(store, &src), ERR_TOO_LARGE);
+    assert_null(store_catalog(store));
 }
 
 static void names_that_are_none(void **arg) {
@@ -488,7 +506,8 @@ int main(void) {
         TEST(unreadable_folder),
         TEST(damaged_frames),
         TEST(not_all_there),
-        TEST(another_manifest_id),
+        TEST(another_manifest_than_said),
+        TEST(more_chunks_than_can_be_kept_in_mind),
         TEST(names_that_are_none),
         TEST(existing_target),
         TEST(target_that_appears),

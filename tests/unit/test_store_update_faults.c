@@ -102,7 +102,7 @@ static int take_list(struct store *s) {
     int rc = store_manifest_begin(s, 0);
     if (!rc)
         rc = store_manifest_page(s, offer.page, source_totals(&src)->length);
-    return rc ? rc : store_manifest_end(s, source_totals(&src)->id, src.origin);
+    return rc ? rc : store_manifest_end(s, source_totals(&src), src.origin);
 }
 
 static int take_chunk(struct store *s, const struct plan *plan, uint64_t chunk) {
