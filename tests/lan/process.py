@@ -141,7 +141,9 @@ class Process:
             return True
         fd = os.pidfd_open(self.pid)
         try:
-            return bool(select.select([fd], [], [], timeout)[0])
+            poll = select.poll()  # select() itself knows no descriptors above 1023
+            poll.register(fd, select.POLLIN)
+            return bool(poll.poll(timeout * 1000))
         finally:
             os.close(fd)
 
