@@ -31,6 +31,15 @@ def family(pid):
     return found
 
 
+def threads(pid):
+    """Seconds of each thread so far; of a process that has ended, only of its first one."""
+    spent = {}
+    for at in pathlib.Path(f"/proc/{pid}/task").glob("*"):
+        with contextlib.suppress(OSError):
+            spent[int(at.name)] = int((at / "schedstat").read_text().split()[0]) / 1e9
+    return spent
+
+
 def status(pid, key):
     """A number of bytes of /proc/PID/status; 0 for a process that has ended."""
     with contextlib.suppress(OSError), open(f"/proc/{pid}/status") as f:
