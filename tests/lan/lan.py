@@ -84,6 +84,7 @@ class Namespace:
             preexec_fn=die_with_parent))
         self.holder.wait_line("ready")
         self.pid = self.holder.pid
+        self.net = os.stat(f"/proc/{self.pid}/ns/net").st_ino
         self.processes = []
 
     def enter(self, cwd="/"):
@@ -105,10 +106,9 @@ class Namespace:
     def close(self):
         for p in self.processes:
             p.kill()
-        net = os.stat(f"/proc/{self.pid}/ns/net").st_ino
         for pid in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
-                if os.stat(f"/proc/{pid}/ns/net").st_ino == net:
+                if os.stat(f"/proc/{pid}/ns/net").st_ino == self.net:
                     os.kill(int(pid), signal.SIGKILL)
         for p in self.processes:
             p.close()

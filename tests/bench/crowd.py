@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""crowd -- one server, many clients at once
+
+All clients of a crowd start at one moment, each with its own key and state, eight to an address.
+All files lie in memory (tmpfs): what counts is the server, and not how many writers a disk bears.
+"""
+import contextlib
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+
+import contestants
+import gauge
+from frame import MIB, Figure, at_least, at_most, median, row
+from lan import LANYARD, Lan
+
+PER_ADDRESS = 8  # so many connections that have not said AUTH yet may come from one
+# Each writes its exit code and the moment of its end. Nothing but clients is started after "go".
+CLIENTS = """read -r go
+for i in "$@"; do
+    {{ XDG_STATE_HOME=$PWD/$i/state "$LANYARD" download "$SERVER" 5000 {what} -o $i/to >$i/out 2>&1
+       echo $? $EPOCHREALTIME >$i/end; }} &
+done
+wait
+"""
+
+
+@contextlib.contextmanager
+def lan_in_memory(make, hosts=9):
+    """A server with what `make` puts into its folder, and hosts for its clients."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="lanyard-crowd-") as folder:
+        with Lan(hosts, daemons=False, folder=pathlib.Path(folder)) as lan:
+            served = lan.hosts[0].files / "served"
+            served.mkdir()
+            make(served)
+            yield lan
+
+
+def shells(lan, n, what):
+    """One an address, waiting to start the clients: (folder of the client, shell)"""
+    server, *hosts = lan.hosts
+    for host, k in zip(hosts, range(0, n, PER_ADDRESS)):
+        mine = [str(i) for i in range(k, min(n, k + PER_ADDRESS))]
+        for i in mine:
+            (host.files / i / "state").mkdir(parents=True)
+            (host.files / i / "to").mkdir()
+        host.more_environment = {"LANYARD": LANYARD, "SERVER": server.address}
+        shell = host.spawn("bash", "-c", CLIENTS.format(what=what), "clients", *mine,
+                           stdin=subprocess.PIPE)
+        yield from ((host.files / i, shell) for i in mine)
+
+
+def one_run(lan, n, what, size):
+    """n clients, each of which gets `what` ($i: its number), `size` bytes."""
+    anna = lan.hosts[0]
+    server = contestants.Lanyard().serve(anna, anna / "served")[0]
+    gauge.touch_pages(lan.dir, n * size // MIB)
+    clients = list(shells(lan, n, what))
+    all_shells = list(dict.fromkeys(shell for _, shell in clients))
+    servers, used = gauge.Servers([server]), gauge.used_cpu()
+    cpu, began = servers.cpu(), time.time()
+    for shell in all_shells:
+        shell.popen.stdin.write(b"go\n")
+        shell.popen.stdin.close()
+    for shell in all_shells:
+        assert shell.wait(600) == 0
+    ends = [(at / "end").read_text().split() for at, _ in clients]
+    assert all(code == "0" for code, _ in ends), (clients[0][0] / "out").read_text()
+    took = [float(end) - began for _, end in ends]
+    run = {"seconds": max(took), "spread": max(took) / min(took), "serve_peak": servers.peak(),
+           "cpu": (gauge.used_cpu() - used, servers.cpu() - cpu), "ends": took}
+    for at, _ in clients:
+        shutil.rmtree(at)
+    server.kill()
+    server.wait()
+    return run
+
+
+def against_one(case, make, alone, crowd):
+    """Rounds of one client and of many; the many's throughput by the one's. Both are (number of
+    clients, what each gets, bytes of it)."""
+    runs = []
+    with lan_in_memory(make) as lan:
+        for i in range(case.rounds):
+            runs.append((one_run(lan, *alone), one_run(lan, *crowd)))
+            case.say(f"round {i + 1}: {runs[-1][0]['seconds']:.2f} s alone, "
+                     f"{runs[-1][1]['seconds']:.2f} s together")
+    n, _, size = crowd
+    one, many = zip(*runs)
+    peak = max(r["serve_peak"] for r in many)
+    yield Figure("one client", median(alone[2] / r["seconds"] / 1e6 for r in one), "MB/s", runs=one)
+    pace = [n * size / m["seconds"] / (alone[2] / o["seconds"]) for o, m in runs]
+    yield Figure(f"{n} clients", median(n * size / r["seconds"] / 1e6 for r in many), "MB/s",
+                 ratio=median(pace), target=at_least(0.9), runs=many,
+                 cpu=tuple(median(r["cpu"][end] for r in many) for end in (0, 1)))
+    yield Figure("slowest / fastest client", median(r["spread"] for r in many), "x",
+                 target=at_most(1.2))
+    yield Figure("memory of the server", peak / MIB, "MiB", target=at_most(64))
+
+
+@row("crowd64", rounds=3)
+def crowd64(case):
+    """64 clients, each another file of {size} MiB, against one that gets them all"""
+    size = case.scale(16, 1)
+    case.told(size=size)
+
+    def make(served):
+        (served / "all").mkdir()
+        for i in range(64):
+            gauge.random_file(served / "all" / f"f{i}", size)
+    yield from against_one(case, make, (1, "all", 64 * size * MIB), (64, "all/f$i", size * MIB))
+
+
+@row("crowd8", rounds=3)
+def crowd8(case):
+    """8 clients, each the same {size} MiB, against one"""
+    size = case.scale(1024, 32)
+    case.told(size=size)
+    yield from against_one(case, lambda served: gauge.random_file(served / "all", size),
+                           (1, "all", size * MIB), (8, "all", size * MIB))
+
+
+@row("idle")
+def idle(case):
+    """{n} open connections that are idle, both ends in one process (bench_conn)"""
+    n = case.scale(500, 50)
+    case.told(n=n)
+    program = pathlib.Path(LANYARD).parents[1] / "tests/bench/bench_conn"
+    done = subprocess.run([program, "idle", str(n)], capture_output=True, text=True, check=True,
+                          timeout=120)
+    yield Figure("memory of one end", float(done.stdout.split()[1]), "KiB", target=at_most(64))
