@@ -139,23 +139,32 @@ int fs_list_dir(int root, const char *path, DIR **d) {
 }
 
 /* O_NONBLOCK: a FIFO must not hang us before we see what it is. */
-static int open_regular(int root, const char *path, int flags) {
-    struct stat st;
+static int open_regular(int root, const char *path, int flags, struct stat *st) {
     int fd = open_beneath(root, path, flags | O_NONBLOCK | O_NOCTTY, 0);
     if (fd == -ENXIO || fd == -EISDIR) /* a socket; a folder for writing */
         return -EINVAL;
     if (fd < 0)
         return fd;
-    int err = fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
+    int err = fstat(fd, st) < 0 ? -errno : S_ISREG(st->st_mode) ? 0 : -EINVAL;
     if (!err)
         return fd;
     close(fd);
     return err;
 }
 
-int fs_open_file(int root, const char *path) { return open_regular(root, path, O_RDONLY); }
+int fs_open_file_stat(int root, const char *path, struct stat *st) {
+    return open_regular(root, path, O_RDONLY, st);
+}
 
-int fs_open_write(int root, const char *path) { return open_regular(root, path, O_RDWR); }
+int fs_open_file(int root, const char *path) {
+    struct stat st;
+    return fs_open_file_stat(root, path, &st);
+}
+
+int fs_open_write(int root, const char *path) {
+    struct stat st;
+    return open_regular(root, path, O_RDWR, &st);
+}
 
 int fs_create(int root, const char *path, mode_t mode) {
     return open_beneath(root, path, O_RDWR | O_CREAT | O_EXCL, mode);
@@ -279,6 +288,11 @@ int fs_set_mtime(int root, const char *path, int64_t mtime_ns) {
     struct place p;
     int err = place_open(&p, root, path);
     return err ? err : place_close(&p, utimensat(p.dir, p.name, times, AT_SYMLINK_NOFOLLOW));
+}
+
+int fs_touch(int fd, int64_t mtime_ns) {
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, fs_timespec(mtime_ns)};
+    return futimens(fd, times) < 0 ? -errno : 0;
 }
 
 /* --- rename --------------------------------------------------------------------------------- */

@@ -34,6 +34,7 @@ bool fs_may_enter(int dir);
 
 /* O_RDONLY | O_NONBLOCK; -EINVAL if it is not a regular file. Never waits for a FIFO's writer. */
 int fs_open_file(int root, const char *path);
+int fs_open_file_stat(int root, const char *path, struct stat *st); /* and what it is like */
 
 /* O_RDWR | O_CREAT | O_EXCL (mode is subject to umask), or O_RDWR for an existing regular file. */
 int fs_create(int root, const char *path, mode_t mode);
@@ -51,7 +52,8 @@ int fs_unlink(int root, const char *path);
 int fs_rmdir(int root, const char *path); /* -ENOTEMPTY or -EEXIST if it is not empty */
 int fs_chmod(int root, const char *path, mode_t mode);          /* never through a symlink */
 int fs_set_mtime(int root, const char *path, int64_t mtime_ns); /* of a symlink itself */
-struct timespec fs_timespec(int64_t ns);                        /* as st_mtim has it */
+int fs_touch(int fd, int64_t mtime_ns);  /* the same of an open file, which no name leads to anew */
+struct timespec fs_timespec(int64_t ns); /* as st_mtim has it */
 
 /* Removes path and all below it (core/fs_remove.c), whatever the modes of its folders. Stays
  * beneath root, never follows a symlink, crosses no mount (-EXDEV). Goes on after an error and

@@ -78,22 +78,20 @@ static int open_dir(struct selection_reader *r, uint32_t entry) {
     return r->dir < 0 ? r->dir : 0;
 }
 
-/* The file of r->cur. */
-static int open_file(struct selection_reader *r) {
+/* The file of r->cur, anew. */
+static int open_file(struct selection_reader *r, struct stat *st) {
     const struct manifest_entry *e = &r->cur.entry;
     char name[NAME_MAX_LEN + 1];
-    if (r->file >= 0 && r->file_entry == r->cur.index)
-        return 0;
     shut(&r->file);
     if (r->cur.index == 0) {
-        r->file = fs_open_file(r->sel->root, r->sel->below);
+        r->file = fs_open_file_stat(r->sel->root, r->sel->below, st);
     } else {
         int err = open_dir(r, e->parent);
         if (err)
             return err;
         memcpy(name, e->name.at, e->name.len);
         name[e->name.len] = 0;
-        r->file = fs_open_file(r->dir, name);
+        r->file = fs_open_file_stat(r->dir, name, st);
     }
     if (r->file < 0)
         return r->file;
@@ -111,15 +109,17 @@ static bool is_same(const struct selection_reader *r) {
 }
 
 static int open_same(struct selection_reader *r) {
-    bool kept = r->file >= 0 && r->file_entry == r->cur.index;
-    int err = open_file(r);
+    struct stat st;
+    if (r->file >= 0 && r->file_entry == r->cur.index && is_same(r))
+        return 0;
+    /* What was kept open may have been removed or replaced: then its name says which. */
+    int err = open_file(r, &st);
     if (err)
         return err;
-    if (is_same(r))
+    if (selection_version(&st) == r->cur.entry.version)
         return 0;
     shut(&r->file);
-    /* What was kept open may have been removed or replaced: then its name says which. */
-    return kept ? open_same(r) : WIRE_ERR(WIRE_CHANGED);
+    return WIRE_ERR(WIRE_CHANGED);
 }
 
 static enum wire_code code_of(int err) {

@@ -108,12 +108,12 @@ static int make_empty(struct store *s, struct worker *w) {
     int fd = open_or_make(s, w, works ? e->mode & 0777 : 0600, &made);
     if (fd < 0)
         return fd;
-    int rc = close_file(fd, set_size(w, fd));
+    int rc = made ? 0 : set_size(w, fd);
     if (!rc && works && made) { /* else store_commit looks at mode and mtime */
-        rc = store_lenient(fs_set_mtime(worker_dir(s, w), w->name, e->mtime_ns));
+        rc = store_lenient(fs_touch(fd, e->mtime_ns));
         bits_add(&s->settled, w->cur.index);
     }
-    return rc;
+    return close_file(fd, rc);
 }
 
 /* What is there may be of another version, with another size, or somebody's. */

@@ -316,6 +316,14 @@ static void modes_and_times(void **state) {
     assert_int_equal(st.st_mode & 07777, 0640);
     assert_int_equal(st.st_mtim.tv_sec, 1234567890);
     assert_int_equal(st.st_mtim.tv_nsec, 123456789);
+    int fd = fs_open_file_stat(w->root, "dir/file", &st);
+    assert_int_equal(st.st_mtim.tv_nsec, 123456789);
+    assert_int_equal(fs_touch(fd, -1), 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_mtim.tv_sec, -1);
+    assert_int_equal(st.st_mtim.tv_nsec, 999999999);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(fs_touch(fd, 0), -EBADF);
     assert_int_equal(fs_chmod(w->root, "dir", 0), 0);
     assert_int_equal(fs_chmod(w->root, "dir", 0755), 0);
     assert_int_equal(fs_set_mtime(w->root, "dir", 0), 0);
