@@ -163,9 +163,10 @@ static double seconds(const struct download *d) {
 
 static void print_done_json(const struct fetch_result *r, const char *path, double s) {
     json_t *o = json_pack("{s:s}", "event", "done");
-    json_t *rest = json_pack("{s:I, s:I, s:I, s:f, s:I}", "bytes", (json_int_t)r->bytes, "fetched",
-                             (json_int_t)r->fetched, "reused", (json_int_t)r->reused, "seconds", s,
-                             "sources", (json_int_t)r->sources);
+    json_t *rest =
+        json_pack("{s:I, s:I, s:I, s:I, s:f, s:I}", "bytes", (json_int_t)r->bytes, "fetched",
+                  (json_int_t)r->fetched, "zeros", (json_int_t)r->zeros, "reused",
+                  (json_int_t)r->reused, "seconds", s, "sources", (json_int_t)r->sources);
 
     if (json_put_bytes(o, "path", path, strlen(path)) == 0 && rest)
         json_object_update(o, rest);
@@ -183,7 +184,7 @@ static void print_path(const char *path) {
 }
 
 static void print_done(const struct download *d, const struct fetch_result *r, const char *path) {
-    char bytes[TEXT_LEN], rate[TEXT_LEN], reused[TEXT_LEN], took[TEXT_LEN];
+    char bytes[TEXT_LEN], rate[TEXT_LEN], zeros[TEXT_LEN], reused[TEXT_LEN], took[TEXT_LEN];
     double s = seconds(d);
 
     if (r->unchanged) {
@@ -198,9 +199,10 @@ static void print_done(const struct download *d, const struct fetch_result *r, c
         snprintf(took, sizeof took, "%.1fs", s);
     else
         text_duration((uint64_t)s, took);
-    note("%s: %s in %s, %s/s%s%s%s", d->shown, text_size(r->bytes, bytes), took, rate,
-         r->reused ? "; " : "", r->reused ? text_size(r->reused, reused) : "",
-         r->reused ? " were here already" : "");
+    note("%s: %s in %s, %s/s%s%s%s%s%s%s", d->shown, text_size(r->bytes, bytes), took, rate,
+         r->zeros ? "; " : "", r->zeros ? text_size(r->zeros, zeros) : "",
+         r->zeros ? " of zeros were not sent" : "", r->reused ? "; " : "",
+         r->reused ? text_size(r->reused, reused) : "", r->reused ? " were here already" : "");
     print_path(path);
 }
 

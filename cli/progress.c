@@ -22,28 +22,33 @@ void progress_note(struct progress *p, uint64_t now_ms) {
         return;
     p->sample[p->n_samples % PROGRESS_SAMPLES].ms = now_ms;
     p->sample[p->n_samples % PROGRESS_SAMPLES].fetched = p->fetched;
+    p->sample[p->n_samples % PROGRESS_SAMPLES].done = p->done;
     p->n_samples++;
 }
 
-/* Bytes a second; 0: not known yet. */
-static uint64_t rate_of(const struct progress *p) {
+/* Bytes a second that come, and by which the end comes nearer: of holes many more. 0: not known. */
+static uint64_t rate_of(const struct progress *p, uint64_t *nearer) {
     unsigned first = p->n_samples > PROGRESS_SAMPLES ? p->n_samples % PROGRESS_SAMPLES : 0;
     unsigned last = (p->n_samples + PROGRESS_SAMPLES - 1) % PROGRESS_SAMPLES;
-    uint64_t ms;
+    uint64_t ms, was;
 
+    *nearer = 0;
     if (p->n_samples < 2)
         return 0;
     ms = p->sample[last].ms - p->sample[first].ms;
+    was = p->sample[first].done;
+    if (ms && p->sample[last].done > was)
+        *nearer = (p->sample[last].done - was) / ms * 1000;
     return ms ? (p->sample[last].fetched - p->sample[first].fetched) * 1000 / ms : 0;
 }
 
 /* How fast it is, or why it is not. */
 static void show_pace(const struct progress *p, char *out, size_t cap) {
     char rate_text[TEXT_LEN], eta[TEXT_LEN] = "-";
-    uint64_t rate = rate_of(p);
+    uint64_t nearer, rate = rate_of(p, &nearer);
 
-    if (rate > 0)
-        text_duration((p->bytes - p->done) / rate, eta);
+    if (nearer > 0)
+        text_duration((p->bytes - p->done) / nearer, eta);
     if (p->sources == 0 && p->done < p->bytes)
         snprintf(out, cap, "waiting for a source");
     else

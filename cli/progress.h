@@ -25,8 +25,8 @@ struct progress {
     unsigned sources;
     uint64_t drawn_ms;
     struct {
-        uint64_t ms, fetched;
-    } sample[PROGRESS_SAMPLES]; /* a ring over the last seconds, for the rate */
+        uint64_t ms, fetched, done;
+    } sample[PROGRESS_SAMPLES]; /* a ring over the last seconds, for the rates */
     unsigned n_samples;
 };
 

@@ -43,6 +43,26 @@ int asks_push(struct asks *a, struct ask ask) {
     return 0;
 }
 
+int asks_push_front(struct asks *a, struct ask ask) {
+    int err = a->n == a->cap ? grow(a) : 0;
+
+    if (err < 0)
+        return err;
+    a->head = (a->head + a->cap - 1) % a->cap;
+    a->n++;
+    *asks_at(a, 0) = ask;
+    return 0;
+}
+
+void asks_cancel(struct asks *a, uint16_t req) {
+    for (unsigned i = 0; i < a->n; i++) {
+        struct ask *ask = asks_at(a, i);
+
+        if (ask->req == req && ask->kind == ASK_CHUNKS)
+            ask->kind = ASK_CANCELLED;
+    }
+}
+
 void asks_clear(struct asks *a) {
     free(a->all);
     *a = (struct asks){0};

@@ -21,8 +21,11 @@ struct asks {
 
 /* Zero it first. 0, -ENOMEM, or WIRE_ERR(LIMIT): nobody may ask for so many things at once. */
 int asks_push(struct asks *a, struct ask ask);
+int asks_push_front(struct asks *a, struct ask ask);
 struct ask *asks_at(struct asks *a, unsigned i); /* i < n, the first is 0; good until asks_push */
 void asks_pop(struct asks *a);
+/* Chunks of this request: nobody has begun them, so error records answer them instead. */
+void asks_cancel(struct asks *a, uint16_t req);
 void asks_clear(struct asks *a);
 
 #endif

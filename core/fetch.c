@@ -97,7 +97,7 @@ static uint64_t reused_bytes(struct fetch *f) {
     uint64_t bytes = 0;
 
     if (!f->plan.state) /* it ended before, or between, two manifests */
-        return f->have_bytes > f->fetched ? f->have_bytes - f->fetched : 0;
+        return f->have_bytes > f->fetched + f->zeros ? f->have_bytes - f->fetched - f->zeros : 0;
     for (uint64_t chunk = 0; chunk < f->plan.n; chunk++)
         if (is_here(f, chunk) && !store_arrived(f->store, chunk))
             bytes += fetch_chunk_len(f, chunk);
@@ -109,6 +109,7 @@ static void report(struct fetch *f) {
                              .text = f->text,
                              .path = f->committed ? f->path : NULL,
                              .fetched = f->fetched,
+                             .zeros = f->zeros,
                              .unchanged = f->unchanged,
                              .incomplete = f->why < 0 && to_run_again(f)};
 

@@ -44,7 +44,7 @@ struct fetch_event {
     const char *peer; /* escaped; "" if none */
     const char *text;
     uint64_t bytes, done; /* of the selection; done counts what is on disk and believed */
-    uint64_t fetched;     /* payload bytes taken from peers in this run */
+    uint64_t fetched;     /* payload bytes taken from peers in this run; no zeros of holes */
     uint32_t entries;
     uint64_t walked;  /* names that the source has looked at so far */
     unsigned sources; /* connected now */
@@ -55,6 +55,7 @@ struct fetch_result {
     const char *text; /* sentence with file, peer and what to do; "" for 0 */
     const char *path; /* DEST/NAME, not escaped; NULL unless committed */
     uint64_t bytes, fetched, reused; /* reused: kept from before this run */
+    uint64_t zeros;                  /* that came as a word, not as bytes: not in fetched */
     unsigned sources;                /* that gave chunks */
     bool unchanged;                  /* DEST/NAME was there, and nothing about it had to change */
     bool incomplete; /* why < 0: staging is kept, run it again (exit 6), else failed (exit 1) */

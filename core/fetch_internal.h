@@ -90,11 +90,12 @@ struct fetch {
     struct catalog_cursor cursor; /* of the store's catalog, loop thread */
     struct plan plan;
     unsigned n_jobs, n_checks;
-    atomic_bool stop;   /* tells long jobs to end */
-    unsigned round;     /* openings whose files had changed */
-    bool changed;       /* some chunk could not be had: its file is another one now */
-    bool young_checked; /* the last look at files that were modified just before the walk */
-    bool look_waited;   /* for the clock that their times are of to go on */
+    atomic_bool stop;       /* tells long jobs to end */
+    unsigned round;         /* openings whose files had changed */
+    bool changed;           /* some chunk could not be had: its file is another one now */
+    uint64_t changed_entry; /* that file's number + 1, of the last such chunk; 0: none yet */
+    bool young_checked;     /* the last look at files that were modified just before the walk */
+    bool look_waited;       /* for the clock that their times are of to go on */
     uint64_t look_at_ms;
 
     /* the selection as its origin described it last */
@@ -116,6 +117,7 @@ struct fetch {
     unsigned n_bad;
 
     uint64_t have_bytes, fetched;
+    uint64_t zeros; /* bytes that peers said are zeros, and did not send */
     uint64_t ticked_ms, moved_ms, brought_ms; /* the last tick, and see fetch_pace.c */
 
     /* how it ended */

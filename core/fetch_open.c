@@ -279,7 +279,7 @@ static void start_running(struct fetch *f, struct prepare_job *p) {
     f->plan = p->plan;
     p->plan = (struct plan){0};
     f->changed = f->young_checked = f->look_waited = false;
-    f->look_at_ms = 0;
+    f->look_at_ms = f->changed_entry = 0;
     catalog_cursor_clear(&f->cursor);
     catalog_cursor_init(&f->cursor, store_catalog(f->store));
     f->phase = FETCH_RUNNING;

@@ -47,7 +47,6 @@ static void on_corrupt(struct source *s, uint64_t chunk) {
         i++;
     if (i == f->n_bad && i < FETCH_BAD_MAX)
         f->bad[f->n_bad++] = (struct bad_chunk){.chunk = chunk};
-    plan_set(&f->plan, chunk, PLAN_ABSENT);
     store_chunk_path(f->store, chunk, path);
     name_show(path, strlen(path), shown, sizeof shown);
     log_warn("%s: chunk %llu of %s%s%s arrived damaged", source_peer(s), (unsigned long long)chunk,
@@ -60,33 +59,64 @@ static void on_corrupt(struct source *s, uint64_t chunk) {
                   FETCH_BAD_TIMES);
 }
 
+/* A file that has changed has changed as a whole: nothing more of it can be had in this round. */
+static void give_up_file(struct fetch *f, uint64_t chunk) {
+    uint64_t end;
+
+    if (catalog_chunk(&f->cursor, chunk) < 0 || f->changed_entry == f->cursor.index + 1ULL)
+        return;
+    f->changed_entry = f->cursor.index + 1ULL;
+    end = f->cursor.first_chunk + manifest_chunks(&f->cursor.entry);
+    for (chunk = f->cursor.first_chunk; chunk < end; chunk++)
+        if (plan_get(&f->plan, chunk) == PLAN_ABSENT)
+            plan_set(&f->plan, chunk, PLAN_FAILED);
+}
+
 /* The source cannot give this chunk. */
 static void on_withheld(struct source *s, uint64_t chunk, int why) {
     struct fetch *f = s->f;
 
     fetch_moved(f);
     plan_set(&f->plan, chunk, PLAN_FAILED);
-    if (why == WIRE_ERR(WIRE_CHANGED) || why == WIRE_ERR(WIRE_GONE))
+    if (why == WIRE_ERR(WIRE_CHANGED) || why == WIRE_ERR(WIRE_GONE)) {
         f->changed = true;
-    else
+        give_up_file(f, chunk);
+    } else {
         store_skip_chunk(f->store, chunk, why);
+    }
+}
+
+static void on_here(struct source *s, const struct wire_record *r) {
+    struct fetch *f = s->f;
+
+    for (uint32_t i = 0; i <= r->more; i++)
+        fetch_now_here(f, r->chunk + i);
+    if (r->kind == WIRE_RECORD_DATA)
+        f->fetched += r->len;
+    else
+        f->zeros += (uint64_t)r->len * (1U + r->more);
+    s->gave = true;
+    fetch_brought(f);
+}
+
+static void set_record(struct fetch *f, const struct wire_record *r, enum plan_state state) {
+    for (uint32_t i = 0; i <= r->more; i++)
+        plan_set(&f->plan, r->chunk + i, state);
 }
 
 static void on_record(struct source *s, const struct wire_record *r, int result) {
     struct fetch *f = s->f;
 
     if (result == 0) {
-        fetch_now_here(f, r->chunk);
-        f->fetched += r->len;
-        s->gave = true;
-        fetch_brought(f);
+        on_here(s, r);
     } else if (result > 0) {
         fetch_moved(f);
-        plan_set(&f->plan, r->chunk, PLAN_FAILED); /* its entry is left out, and reported */
+        set_record(f, r, PLAN_FAILED); /* its entry is left out, and reported */
     } else if (result == WIRE_ERR(WIRE_CORRUPT)) {
+        set_record(f, r, PLAN_ABSENT);
         on_corrupt(s, r->chunk);
     } else if (result == WIRE_ERR(WIRE_PROTOCOL) || result == WIRE_ERR(WIRE_CANCELLED)) {
-        plan_set(&f->plan, r->chunk, PLAN_ABSENT); /* and we have cancelled nothing */
+        set_record(f, r, PLAN_ABSENT); /* and we have cancelled nothing */
         if (s->conn)
             conn_close(s->conn, WIRE_ERR(WIRE_PROTOCOL));
     } else {
@@ -108,7 +138,7 @@ static void put_done(struct fetch_job *job) {
         struct wire_record r = wire_record_at(&put->m, i);
 
         if (job->err < 0)
-            plan_set(&f->plan, r.chunk, PLAN_ABSENT);
+            set_record(f, &r, PLAN_ABSENT);
         else if (put->results[i] == 0 || f->phase == FETCH_RUNNING)
             on_record(put->source, &r, put->results[i]);
     }
@@ -131,8 +161,25 @@ static int keep_records(struct put_job *put, struct conn *c, const struct msg *m
 
 /* The first n records of a frame are not going to be written after all. */
 static void take_back(struct fetch *f, const struct msg *m, unsigned n) {
-    for (unsigned i = 0; i < n; i++)
-        plan_set(&f->plan, wire_record_at(m, i).chunk, PLAN_ABSENT);
+    for (unsigned i = 0; i < n; i++) {
+        struct wire_record r = wire_record_at(m, i);
+
+        set_record(f, &r, PLAN_ABSENT);
+    }
+}
+
+/* Was the source asked for all chunks of the record? From then on they are being written. */
+static bool take_asked(struct source *s, const struct wire_record *r) {
+    struct plan *p = &s->f->plan;
+
+    if (r->chunk >= p->n || r->more >= p->n - r->chunk)
+        return false;
+    for (uint32_t i = 0; i <= r->more; i++)
+        if (!plan_asked_of(p, r->chunk + i, s->index))
+            return false;
+    set_record(s->f, r, PLAN_ABSENT);
+    plan_ask(p, r->chunk, 1U + r->more, FETCH_WRITING);
+    return true;
 }
 
 /* Every record must answer a chunk that this source was asked for, once. */
@@ -143,19 +190,17 @@ static int account(struct source *s, const struct msg *m) {
     for (unsigned i = 0; i < FETCH_ASKS; i++)
         if (s->asks[i].req == m->req && m->req)
             ask = &s->asks[i];
-    if (!ask || m->data.n > ask->left)
+    if (!ask || wire_data_chunks(m) > ask->left)
         return WIRE_ERR(WIRE_PROTOCOL);
     for (unsigned i = 0; i < m->data.n; i++) {
         struct wire_record r = wire_record_at(m, i);
 
-        if (r.chunk >= f->plan.n || !plan_asked_of(&f->plan, r.chunk, s->index)) {
+        if (!take_asked(s, &r)) {
             take_back(f, m, i);
             return WIRE_ERR(WIRE_PROTOCOL);
         }
-        plan_set(&f->plan, r.chunk, PLAN_ABSENT);
-        plan_ask(&f->plan, r.chunk, 1, FETCH_WRITING);
     }
-    ask->left -= m->data.n;
+    ask->left -= wire_data_chunks(m);
     if (ask->left == 0)
         ask->req = 0;
     return 0;
@@ -192,6 +237,14 @@ int fetch_on_data(struct source *s, const struct msg *m) {
 
 /* ---- GET ---- */
 
+/* Bytes that may come for it, at a guess: of a file with holes a GET asks for as many chunks as it
+ * can, since they may all be one hole. Not where there is a limit: they may be none. */
+static uint32_t cost_of(struct fetch *f, uint64_t chunk, uint64_t most) {
+    uint32_t len = fetch_chunk_len(f, chunk);
+
+    return f->cursor.entry.flags & MANIFEST_SPARSE && most == FETCH_GET_BYTES ? 0 : len;
+}
+
 /* Appends runs of absent chunks to the payload of a GET. Returns how many chunks. */
 static uint32_t choose(struct source *s, uint8_t *ranges, uint16_t *n_ranges) {
     struct fetch *f = s->f;
@@ -201,7 +254,7 @@ static uint32_t choose(struct source *s, uint8_t *ranges, uint16_t *n_ranges) {
     while (*n_ranges < WIRE_RANGES_MAX && chunks < FETCH_GET_CHUNKS && bytes < most &&
            plan_run(&f->plan, PLAN_ABSENT, FETCH_GET_CHUNKS - chunks, &first, &n)) {
         for (took = 0; took < n && bytes < most; took++)
-            bytes += fetch_chunk_len(f, first + took);
+            bytes += cost_of(f, first + took, most);
         plan_ask(&f->plan, first, took, s->index);
         wire_range_put(ranges + (size_t)WIRE_RANGE_LEN * *n_ranges,
                        (struct wire_range){first, took});

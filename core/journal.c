@@ -150,6 +150,20 @@ int journal_put(int fd, uint64_t first, uint32_t n, const uint8_t *digests) {
     return rc;
 }
 
+int journal_fill(int fd, uint64_t first, uint32_t n, const uint8_t digest[static WIRE_DIGEST_LEN]) {
+    uint8_t digests[BATCH * WIRE_DIGEST_LEN];
+    int rc = 0;
+    for (size_t at = 0; at < sizeof digests; at += WIRE_DIGEST_LEN)
+        memcpy(digests + at, digest, WIRE_DIGEST_LEN);
+    while (!rc && n > 0) {
+        uint32_t some = n < BATCH ? n : BATCH;
+        rc = journal_put(fd, first, some, digests);
+        first += some;
+        n -= some;
+    }
+    return rc;
+}
+
 int journal_get(int fd, uint64_t first, uint32_t n, uint8_t *digests) {
     uint8_t bytes[BATCH * SLOT_LEN];
     while (n > 0) {

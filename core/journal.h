@@ -54,6 +54,8 @@ int journal_read_header(int fd, struct journal_header *h);
  * the end of the file, and those whose sum is wrong, are read as absent. */
 int journal_put(int fd, uint64_t first, uint32_t n, const uint8_t *digests);
 int journal_get(int fd, uint64_t first, uint32_t n, uint8_t *digests);
+/* The same digest n times: chunks of a hole. */
+int journal_fill(int fd, uint64_t first, uint32_t n, const uint8_t digest[static WIRE_DIGEST_LEN]);
 
 /* Where a slot begins in the file. */
 static inline uint64_t journal_slot_at(uint64_t slot) {

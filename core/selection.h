@@ -5,6 +5,7 @@
  *     selection_new                      walks; the manifest lies in an unlinked temporary file
  *       selection_reader_new
  *         selection_read                 one DATA frame: open, fstat, pread, XXH3, fstat
+ *         selection_hole, _read_hole     one of a single record, for chunks that are a hole
  *         selection_digests
  *       selection_reader_free
  *     selection_free                     after its readers
@@ -58,6 +59,14 @@ uint64_t selection_reader_count(const struct selection_reader *r);
  * were taken; *frame_len: bytes of the frame. */
 unsigned selection_read(struct selection_reader *r, const uint64_t *chunks, unsigned n,
                         uint16_t req, uint8_t *frame, size_t *frame_len);
+
+/* How many of the n chunks from `first` on lie, whole, in the hole that it saw last. A guess that
+ * costs nothing: it does not look at the file. */
+uint32_t selection_hole(const struct selection_reader *r, uint64_t first, uint32_t n);
+/* The same as selection_read for n > 0 chunks that follow each other. If all are a hole still, one
+ * record answers them; if not, the first one alone is taken. Returns how many were. */
+uint32_t selection_read_hole(struct selection_reader *r, uint64_t first, uint32_t n, uint16_t req,
+                             uint8_t *frame, size_t *frame_len);
 
 /* XXH3-128 of n chunks from `first` to out (n * WIRE_DIGEST_LEN), all-zero where it cannot be read
  * or the file changed. Reads up to n MiB. */

@@ -147,7 +147,7 @@ static uint64_t offset_of(const struct selection_reader *r, uint64_t chunk) {
 
 /* Does the open file have no data there? Remembers how far the hole goes, so that an empty terabyte
  * is looked at once. */
-static bool in_hole(struct selection_reader *r, uint64_t offset, uint32_t len) {
+static bool in_hole(struct selection_reader *r, uint64_t offset, uint64_t len) {
     if (offset < r->hole_from || offset >= r->hole_to) {
         off_t data = lseek(r->file, (off_t)offset, SEEK_DATA);
         if (data < 0 && errno != ENXIO)
@@ -243,6 +243,47 @@ unsigned selection_read(struct selection_reader *r, const uint64_t *chunks, unsi
     *frame_len = wire_data_end(frame, n, end - begin, req);
     return n;
 }
+
+/* --- holes ---------------------------------------------------------------------------------- */
+
+uint32_t selection_hole(const struct selection_reader *r, uint64_t first, uint32_t n) {
+    bool is_open = r->file >= 0 && r->file_entry == r->cur.index;
+    uint64_t from, to;
+    if (!is_open || first < r->cur.first_chunk || offset_of(r, first) < r->hole_from)
+        return 0;
+    from = first - r->cur.first_chunk;
+    to = r->hole_to >> WIRE_CHUNK_SHIFT;
+    if (from >= to)
+        return 0;
+    return to - from < n ? (uint32_t)(to - from) : n;
+}
+
+/* Are all n chunks whole ones of the file at hand, and nothing but a hole? */
+static bool is_hole(struct selection_reader *r, uint64_t first, uint32_t n) {
+    struct part p = locate(r, first);
+    if (p.err || !p.hole || catalog_chunk_len(&r->cur, first + n - 1) != WIRE_CHUNK_SIZE)
+        return false;
+    return in_hole(r, offset_of(r, first), (uint64_t)n << WIRE_CHUNK_SHIFT) && is_same(r);
+}
+
+uint32_t selection_read_hole(struct selection_reader *r, uint64_t first, uint32_t n, uint16_t req,
+                             uint8_t *frame, size_t *frame_len) {
+    struct wire_record rec = {
+        .chunk = first,
+        .len = WIRE_CHUNK_SIZE,
+        .kind = WIRE_RECORD_ZEROS,
+        .more = (uint16_t)(n - 1),
+    };
+    if (n > WIRE_OUTSTANDING_CHUNKS || !is_hole(r, first, n))
+        return selection_read(r, &first, 1, req, frame, frame_len);
+    digest_zeros(rec.len, rec.digest);
+    atomic_fetch_add_explicit(&r->n_read, n, memory_order_relaxed);
+    wire_data_record(frame, 0, &rec);
+    *frame_len = wire_data_end(frame, 1, 0, req);
+    return n;
+}
+
+/* --- digests -------------------------------------------------------------------------------- */
 
 void selection_digests(struct selection_reader *r, uint64_t first, uint32_t n, uint8_t *out) {
     const uint64_t n_chunks = catalog_totals(r->sel->catalog)->chunks;

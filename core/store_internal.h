@@ -297,7 +297,8 @@ int store_tidy(struct store *s); /* all folders that are there */
 
 /* --- store_put.c --- */
 
-int store_put_zeros(int fd, uint64_t offset, uint32_t len); /* a hole, where that can be */
+int store_put_zeros(const struct store *s, int fd, uint64_t offset,
+                    uint64_t len); /* a hole, where that can be */
 
 /* The kernel begins to bring the file to disk; left alone, it waits up to 30 s. A hint: nothing is
  * waited for, errors show at commit. */

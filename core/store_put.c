@@ -2,7 +2,7 @@
 /*
  * store_put -- one DATA frame to disk
  *
- *     every record is judged -> for each run of chunks that follow each other:
+ *     every record is judged -> for each run of chunks that follow each other, or hole:
  *         clear their slots (if they have any), write the data, write the slots
  */
 #include "core/store_internal.h"
@@ -19,6 +19,7 @@
 enum {
     PUT_SKIPPED = 1,
     SYNC_EVERY = 8 << 20, /* bytes of one file: begin to bring them to disk, commit waits less */
+    BLOCK = 4096,         /* of most file systems: the least hole */
 };
 
 struct put {
@@ -37,7 +38,8 @@ static int judge(struct put *p, const struct wire_record *r) {
         return err_of_code(r->code);
     if (r->chunk >= p->s->chunks)
         return WIRE_ERR(WIRE_PROTOCOL);
-    if (r->len != catalog_chunk_len(&p->w->cur, r->chunk))
+    /* If the last one of a hole is a whole chunk of the same file, so are those before it. */
+    if (r->len != catalog_chunk_len(&p->w->cur, r->chunk + r->more))
         return WIRE_ERR(WIRE_PROTOCOL);
     if (bits_has(&p->s->skipped, p->w->cur.index))
         return PUT_SKIPPED;
@@ -106,19 +108,51 @@ static int put_small(struct store *s, struct worker *w, const uint8_t *data, uin
 }
 
 /* Whatever was there before reads as zeros afterwards; a hole stays one. */
-int store_put_zeros(int fd, uint64_t offset, uint32_t len) {
+int store_put_zeros(const struct store *s, int fd, uint64_t offset, uint64_t len) {
     static const uint8_t zeros[64 * 1024];
     if (store_is_hole(fd, offset, len) ||
-        !fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, len))
+        !fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len))
         return 0;
     if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL)
         return -errno;
     int rc = 0;
     while (!rc && len > 0) {
-        uint32_t some = len < sizeof zeros ? len : (uint32_t)sizeof zeros;
-        rc = fs_pwrite_all(fd, zeros, some, offset);
+        size_t some = len < sizeof zeros ? (size_t)len : sizeof zeros;
+        rc = store_stopped(s) ? ERR_STOPPED : fs_pwrite_all(fd, zeros, some, offset);
         offset += some;
         len -= some;
+    }
+    return rc;
+}
+
+static bool is_zeros(const uint8_t *at, size_t len) {
+    return !at[0] && !memcmp(at, at + 1, len - 1);
+}
+
+/* How many bytes are zeros, or none is a block of zeros. */
+static uint32_t alike(const uint8_t *data, uint32_t len, bool *zeros) {
+    uint32_t n = len < BLOCK ? len : BLOCK;
+    *zeros = is_zeros(data, n);
+    while (n < len) {
+        uint32_t some = len - n < BLOCK ? len - n : BLOCK;
+        if (is_zeros(data + n, some) != *zeros)
+            break;
+        n += some;
+    }
+    return n;
+}
+
+/* A chunk that is a hole in part: what has bytes is often a few blocks of it. */
+static int put_blocks(const struct store *s, int fd, const uint8_t *data, uint32_t len,
+                      uint64_t offset) {
+    int rc = 0;
+    while (!rc && len > 0) {
+        bool zeros;
+        uint32_t n = alike(data, len, &zeros);
+        rc = zeros ? store_put_zeros(s, fd, offset, n) : fs_pwrite_all(fd, data, n, offset);
+        data += n;
+        offset += n;
+        len -= n;
     }
     return rc;
 }
@@ -135,7 +169,13 @@ static int put_large(struct store *s, struct worker *w, const struct wire_record
     }
     if (fd < 0)
         return fd;
-    int rc = data ? fs_pwrite_all(fd, data, r->len, offset) : store_put_zeros(fd, offset, r->len);
+    int rc;
+    if (!data)
+        rc = store_put_zeros(s, fd, offset, (uint64_t)r->len * (1U + r->more));
+    else if (w->cur.entry.flags & MANIFEST_SPARSE)
+        rc = put_blocks(s, fd, data, r->len, offset);
+    else
+        rc = fs_pwrite_all(fd, data, r->len, offset);
     w->unsynced += data ? r->len : 0;
     if (!rc && w->unsynced >= SYNC_EVERY) {
         store_begin_sync(fd);
@@ -159,13 +199,17 @@ static int put_record(struct put *p, const struct wire_record *r) {
 
 /* --- runs ----------------------------------------------------------------------------------- */
 
-/* How many records from i on are to be written and have chunks that follow each other. */
+/* How many records from i on are to be written and have chunks that follow each other, without
+ * holes of several. */
 static unsigned run_length(const struct put *p, unsigned i) {
     uint64_t first = wire_record_at(p->m, i).chunk;
     unsigned n = 0;
-    while (i + n < p->m->data.n && p->results[i + n] == 0 &&
-           wire_record_at(p->m, i + n).chunk == first + n)
+    while (i + n < p->m->data.n && p->results[i + n] == 0) {
+        struct wire_record r = wire_record_at(p->m, i + n);
+        if (r.chunk != first + n || r.more > 0)
+            break;
         n++;
+    }
     return n;
 }
 
@@ -190,6 +234,22 @@ static int put_run(struct put *p, unsigned first, unsigned n) {
     return journal_put(p->s->journal, chunk, n, slots);
 }
 
+static int put_hole(struct put *p, unsigned i) {
+    struct wire_record r = wire_record_at(p->m, i);
+    uint32_t n = 1U + r.more;
+    int rc = store_forget(p->s, r.chunk, n);
+    if (rc < 0)
+        return rc;
+    rc = put_record(p, &r);
+    p->results[i] = rc;
+    if (rc) /* above 0: its file is left out */
+        return rc < 0 ? rc : 0;
+    for (uint32_t k = 0; k < n; k++)
+        bits_add(&p->s->arrived, r.chunk + k);
+    store_step("put slots");
+    return journal_fill(p->s->journal, r.chunk, n, r.digest);
+}
+
 /* Nothing is written: are these the bytes that are here? */
 static int compare_all(struct put *p) {
     int rc = 0;
@@ -206,12 +266,15 @@ static int put_all(struct put *p) {
     p->at = p->m->data.data.at;
     for (unsigned i = 0; !rc && i < p->m->data.n;) {
         unsigned n = run_length(p, i);
+        struct wire_record r = wire_record_at(p->m, i);
         if (n > 0) {
             rc = put_run(p, i, n);
             i += n;
+        } else if (p->results[i] == 0) {
+            rc = put_hole(p, i++);
         } else {
-            struct wire_record r = wire_record_at(p->m, i++);
             pass(p, &r);
+            i++;
         }
     }
     return rc;

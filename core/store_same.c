@@ -130,7 +130,10 @@ bool store_drop_left(struct store *s, const char *dir) {
 
 int store_same_record(struct store *s, const struct wire_record *r) {
     enum store_verdict verdict;
-    return store_old_compare(s, r->chunk, r->digest, &verdict);
+    int rc = 0;
+    for (uint32_t i = 0; !rc && i <= r->more; i++)
+        rc = store_old_compare(s, r->chunk + i, r->digest, &verdict);
+    return rc;
 }
 
 const char *store_difference(struct store *s, char *path) {

@@ -117,7 +117,7 @@ static int copy_bytes(struct update *u, int in, int out, uint64_t chunk) {
     uint64_t offset = (chunk - u->to->cur.first_chunk) << WIRE_CHUNK_SHIFT;
     uint32_t len = catalog_chunk_len(&u->to->cur, chunk);
     if (store_is_hole(in, offset, len))
-        return store_put_zeros(out, offset, len);
+        return store_put_zeros(u->s, out, offset, len);
     return fs_copy(in, out, offset, len);
 }
 
@@ -202,6 +202,8 @@ static int weigh_entry(struct update *u, uint32_t index, uint64_t *need) {
     int rc = update_at(u, index);
     if (rc || cur->entry.kind != WIRE_FILE)
         return rc < 0 ? rc : 0;
+    if (cur->entry.flags & MANIFEST_SPARSE) /* how much of it is holes, nobody knows */
+        return 0;
     rc = replaces(u);
     if (rc <= 0)
         return rc;

@@ -19,7 +19,8 @@ struct slot {
     struct ask ask;
     uint64_t chunks[WIRE_RECORDS_MAX];
     unsigned n;
-    uint8_t *frame; /* not NULL: busy */
+    uint32_t hole, answered; /* chunks that should be one; those of them that are in the frame */
+    uint8_t *frame;          /* not NULL: busy */
     size_t len;
     int err;
 };
@@ -82,16 +83,6 @@ static int ask_digests(struct upload *u, const struct msg *m) {
     return asks_push(&u->asks, (struct ask){ASK_DIGESTS, m->req, n, first});
 }
 
-/* What is not begun yet is answered by error records instead. */
-static void cancel(struct upload *u, uint16_t req) {
-    for (unsigned i = 0; i < u->asks.n; i++) {
-        struct ask *ask = asks_at(&u->asks, i);
-
-        if (ask->req == req && ask->kind == ASK_CHUNKS)
-            ask->kind = ASK_CANCELLED;
-    }
-}
-
 int upload_ask(struct upload *u, const struct msg *m) {
     switch (m->type) {
     case WIRE_GET:
@@ -101,7 +92,7 @@ int upload_ask(struct upload *u, const struct msg *m) {
     case WIRE_DIGEST_GET:
         return ask_digests(u, m);
     case WIRE_CANCEL:
-        cancel(u, m->req);
+        asks_cancel(&u->asks, m->req);
         return 0;
     default:
         return WIRE_ERR(WIRE_PROTOCOL);
@@ -153,7 +144,21 @@ static int take_part(struct upload *u, struct slot *slot, uint32_t most) {
     return 0;
 }
 
+/* A hole is one record, alone in its frame. The reader saw it when it read a chunk before; whether
+ * it still is one, only the job can tell. */
+static bool is_at_hole(struct upload *u, struct slot *slot) {
+    const struct ask *ask = asks_at(&u->asks, 0);
+
+    slot->hole = slot->answered = 0;
+    if (ask->kind == ASK_CHUNKS && ask->count > 1)
+        slot->hole = selection_hole(slot->reader, ask->first, ask->count);
+    u->outstanding -= slot->hole;
+    return slot->hole > 0;
+}
+
 static int take(struct upload *u, struct slot *slot) {
+    if (is_at_hole(u, slot))
+        return take_part(u, slot, slot->hole);
     switch (asks_at(&u->asks, 0)->kind) {
     case ASK_MANIFEST:
         return take_part(u, slot, WIRE_PAGE_MAX);
@@ -164,7 +169,25 @@ static int take(struct upload *u, struct slot *slot) {
     }
 }
 
+/* What turned out not to be a hole any more is read like everything else. */
+static int give_back(struct upload *u, const struct slot *slot) {
+    struct ask rest = slot->ask;
+
+    rest.first += slot->answered;
+    rest.count -= slot->answered;
+    u->outstanding += rest.count;
+    return asks_push_front(&u->asks, rest);
+}
+
 /* ---- the job: fill the frame ---- */
+
+static void fill_chunks(struct slot *slot) {
+    if (slot->hole)
+        slot->answered = selection_read_hole(slot->reader, slot->ask.first, slot->hole,
+                                             slot->ask.req, slot->frame, &slot->len);
+    else
+        selection_read(slot->reader, slot->chunks, slot->n, slot->ask.req, slot->frame, &slot->len);
+}
 
 static void fill_cancelled(struct slot *slot) {
     for (unsigned i = 0; i < slot->n; i++) {
@@ -217,7 +240,7 @@ static void run_slot(uv_work_t *work) {
     slot->err = 0;
     switch (slot->ask.kind) {
     case ASK_CHUNKS:
-        selection_read(slot->reader, slot->chunks, slot->n, slot->ask.req, slot->frame, &slot->len);
+        fill_chunks(slot);
         break;
     case ASK_CANCELLED:
         fill_cancelled(slot);
@@ -272,6 +295,8 @@ static void on_filled(uv_work_t *work, int status) {
         u->sent += slot->len;
         err = conn_send_frame(u->conn, frame, slot->len);
     }
+    if (err == 0 && slot->hole > slot->answered)
+        err = give_back(u, slot);
     if (err == 0)
         err = upload_pump(u);
     if (err < 0)

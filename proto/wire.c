@@ -237,6 +237,8 @@ static void put_get(const struct msg *m, struct be_writer *w) {
 static bool record_ok(const struct wire_record *rec) {
     if (rec->chunk > WIRE_SIZE_MAX)
         return false;
+    if (rec->more > 0 && (rec->kind != WIRE_RECORD_ZEROS || rec->len != WIRE_CHUNK_SIZE))
+        return false;
     if (rec->kind == WIRE_RECORD_ERROR)
         return rec->len == 0 && rec->code != WIRE_OK;
     return rec->kind <= WIRE_RECORD_ZEROS && rec->len > 0 && rec->len <= WIRE_CHUNK_SIZE;
@@ -256,7 +258,7 @@ static bool get_data(struct msg *m, struct be_reader *r) {
             return false;
         sum += rec.kind == WIRE_RECORD_DATA ? rec.len : 0;
     }
-    return sum == m->data.data.len;
+    return sum == m->data.data.len && wire_data_chunks(m) <= WIRE_OUTSTANDING_CHUNKS;
 }
 
 static bool get_digest_get(struct msg *m, struct be_reader *r) {

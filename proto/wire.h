@@ -18,7 +18,7 @@
  *      MANIFEST_GET              ->
  *                               <-                 MANIFEST
  *      GET | CANCEL              ->
- *                               <-                 DATA, DATA, ... one record per chunk asked for
+ *                               <-                 DATA, DATA, ... a record for each chunk or hole
  *      DIGEST_GET                ->
  *                               <-                 DIGEST, DIGEST, ...
  *      PING | PONG | ERROR | BYE <->
@@ -163,7 +163,8 @@ struct wire_record {
     uint64_t chunk;
     uint32_t len; /* of the chunk; 0 for errors. Only kind DATA has bytes in the frame. */
     uint8_t kind;
-    uint8_t code; /* enum wire_code, for errors */
+    uint8_t code;  /* enum wire_code, for errors */
+    uint16_t more; /* whole chunks of ZEROS that follow this one, and are the same */
     uint8_t digest[WIRE_DIGEST_LEN];
 };
 
@@ -289,6 +290,7 @@ struct wire_range wire_range_at(const struct msg *get, unsigned i);
 void wire_range_put(uint8_t out[static WIRE_RANGE_LEN], struct wire_range r);
 
 struct wire_record wire_record_at(const struct msg *data, unsigned i);
+uint32_t wire_data_chunks(const struct msg *data); /* that its records answer, all together */
 
 /* A DATA frame is laid out in place, before its bytes are read from disk:
  *     header | n records | bytes

@@ -49,9 +49,22 @@ void wire_range_put(uint8_t out[static WIRE_RANGE_LEN], struct wire_range r) {
 
 struct wire_record wire_record_at(const struct msg *data, unsigned i) {
     const uint8_t *at = data->data.records.at + (size_t)i * WIRE_RECORD_LEN;
-    struct wire_record r = {be_get(at, 8), (uint32_t)be_get(at + 8, 4), at[12], at[13], {0}};
+    struct wire_record r = {
+        .chunk = be_get(at, 8),
+        .len = (uint32_t)be_get(at + 8, 4),
+        .kind = at[12],
+        .code = at[13],
+        .more = (uint16_t)be_get(at + 14, 2),
+    };
     memcpy(r.digest, at + 16, WIRE_DIGEST_LEN);
     return r;
+}
+
+uint32_t wire_data_chunks(const struct msg *data) {
+    uint32_t sum = 0;
+    for (unsigned i = 0; i < data->data.n; i++)
+        sum += 1U + wire_record_at(data, i).more;
+    return sum;
 }
 
 size_t wire_data_offset(unsigned n) {
@@ -64,7 +77,7 @@ void wire_data_record(uint8_t *frame, unsigned i, const struct wire_record *r) {
     be_put(at + 8, r->len, 4);
     at[12] = r->kind;
     at[13] = r->code;
-    be_put(at + 14, 0, 2);
+    be_put(at + 14, r->more, 2);
     memcpy(at + 16, r->digest, WIRE_DIGEST_LEN);
 }
 

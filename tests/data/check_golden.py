@@ -22,6 +22,7 @@ TYPES = {0x01: "HELLO", 0x02: "AUTH", 0x03: "AUTHED", 0x04: "PING", 0x05: "PONG"
 SECOND = 10**9
 ABC = bytes.fromhex("06b05ab6733a618578af5f94892f3950")
 FIVE_ZEROS = bytes.fromhex("c61571a9fa58278456b1430ea9e34626")
+CHUNK_OF_ZEROS = bytes.fromhex("b6ef17a3448492b6918780b90550bf34")
 
 
 class Reader:
@@ -59,9 +60,7 @@ def data(r):
     r.raw(6)
     records = []
     for _ in range(n):
-        record = r.u(64), r.u(32), r.u(8), r.u(8)
-        r.raw(2)
-        records.append(record + (r.raw(16),))
+        records.append((r.u(64), r.u(32), r.u(8), r.u(8), r.u(16), r.raw(16)))
     return [record + (r.raw(record[1]) if record[2] == 0 else b"",) for record in records]
 
 
@@ -183,8 +182,9 @@ FRAMES = {
     "manifest_get": ("MANIFEST_GET", False, 5, 0, len(MANIFEST)),
     "manifest": ("MANIFEST", False, 5, 0, MANIFEST[:16]),
     "get": ("GET", False, 6, [(0, 1), (2**32, 4095)]),
-    "data": ("DATA", False, 6, [(0, 3, 0, 0, ABC, b"abc"), (2**32, 5, 1, 0, FIVE_ZEROS, b""),
-                                (2**32 + 1, 0, 2, 7, bytes(16), b"")]),
+    "data": ("DATA", False, 6, [(0, 3, 0, 0, 0, ABC, b"abc"), (2**32, 5, 1, 0, 0, FIVE_ZEROS, b""),
+                                (2**32 + 1, 0, 2, 7, 0, bytes(16), b""),
+                                (2**32 + 2, 2**20, 1, 0, 4092, CHUNK_OF_ZEROS, b"")]),
     "cancel": ("CANCEL", False, 6),
     "digest_get": ("DIGEST_GET", False, 8, 1, 2, 2),
     "digest": ("DIGEST", False, 8, 1, 2, [ABC, bytes(16)]),
@@ -200,6 +200,7 @@ def main():
         assert got == FRAMES[name], f"{name}: {got}"
     assert manifest(MANIFEST) == ENTRIES
     assert digest(b"abc") in (ABC, None) and digest(bytes(5)) in (FIVE_ZEROS, None)
+    assert digest(bytes(2**20)) in (CHUNK_OF_ZEROS, None)
     assert example() == hex_file(HERE / "wire" / "data.hex")
 
 

@@ -105,7 +105,7 @@ class Trouble:
 
     def finish(self):
         last = self.client.result(seconds(240)).ok().last()
-        assert last["fetched"] + last["reused"] == last["bytes"]
+        assert last["fetched"] + last["zeros"] + last["reused"] == last["bytes"]
         self.round.same_tree(self.round.tree(), self.bert / "tree")
         nothing_left(self.bert, "tree")
         again = max(0, self.sent + self.server.written() - last["bytes"] * 1.02 - SLACK)
@@ -139,7 +139,7 @@ def bad_line(round):
     if last.code == 3:  # the search for the name met the fault
         last = bert.run("lanyard", "download", "--json", anna.address, 7000, "tree", timeout=240)
     last = last.ok().last()
-    assert last["fetched"] + last["reused"] == last["bytes"]
+    assert last["fetched"] + last["zeros"] + last["reused"] == last["bytes"]
     for what in line.out.splitlines()[1:]:
         round.count(what.split()[0])
     round.same_tree(round.tree(), bert / "tree")

@@ -154,7 +154,7 @@ class Underway:
         if self.finished() and self.client.wait() != 0:  # killed at the very end: told again
             self.start()
         last = self.result().ok().last()
-        assert last["fetched"] + last["reused"] == last["bytes"]
+        assert last["fetched"] + last["zeros"] + last["reused"] == last["bytes"]
         self.round.same_tree(self.tree, self.seen / "tree")
         assert not (self.seen / STAGING).exists()
         names = [e for e in self.watch.events() if e[1] != STAGING]

@@ -41,10 +41,12 @@ static size_t check_data(const struct msg *m, uint8_t *out) {
         struct wire_record r = wire_record_at(m, i);
         must(r.kind <= WIRE_RECORD_ERROR && r.len <= WIRE_CHUNK_SIZE);
         must((r.len > 0) == (r.kind != WIRE_RECORD_ERROR));
+        must(r.more == 0 || (r.kind == WIRE_RECORD_ZEROS && r.len == WIRE_CHUNK_SIZE));
         sum += r.kind == WIRE_RECORD_DATA ? r.len : 0;
         wire_data_record(out, i, &r);
     }
     must(sum == m->data.data.len);
+    must(wire_data_chunks(m) >= m->data.n && wire_data_chunks(m) <= WIRE_OUTSTANDING_CHUNKS);
     memcpy(out + wire_data_offset(m->data.n), m->data.data.at, m->data.data.len);
     return wire_data_end(out, m->data.n, m->data.data.len, m->req);
 }

@@ -38,7 +38,7 @@ def test_memory_for_a_large_file(cable):
 
 def test_memory_for_a_large_hole(cable):
     anna, bert = cable.hosts
-    sparse_file(anna / "hole", 64 * GIB)
+    sparse_file(anna / "hole", 1024 * GIB)
     a = share(anna, "hole")
     within_limit(a, download(bert, anna.address, a.port, "hole").ok())
 

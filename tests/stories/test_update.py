@@ -4,7 +4,7 @@ import os
 import random
 
 import pytest
-from tree import entries, make_tree, same_tree
+from tree import blocks, entries, make_tree, same_tree, sparse_file
 from verbs import (MIB, SANITIZED, download, download_until, nothing_left, random_file, same,
                    seconds, share, staged, staging)
 
@@ -89,6 +89,23 @@ def test_one_percent_changed_fetches_one_percent(cable):
     assert done["fetched"] == CHANGED * MIB
     same(film, bert / "film")
     nothing_left(bert, "film")
+
+
+def test_an_older_copy_with_bytes_where_a_hole_belongs(cable):
+    """Neither the hole nor what is copied of it takes room that is not there."""
+    anna, bert = cable.hosts
+    film = sparse_file(anna / "film", 256 * MIB)
+    inside, outside = bert.disk(16)
+    a = share(anna, "film")
+    words = anna.address, a.port, "film"
+    download(bert, *words, cwd=inside).ok()
+    with open(outside / "film", "r+b") as f:
+        f.seek(20 * MIB)
+        f.write(b"older" * MIB)
+    os.utime(outside / "film", (10**8, 10**8))
+    download(bert, *words, "--update", cwd=inside).ok()
+    same(film, outside / "film")
+    assert blocks(outside / "film") <= 4 * MIB
 
 
 @pytest.mark.parametrize("keep_mtime", [False, True])

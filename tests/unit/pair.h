@@ -37,7 +37,7 @@ struct pair {
     int why;
     bool incomplete;
     char text[2048], path[4096];
-    uint64_t bytes, fetched, reused;
+    uint64_t bytes, fetched, zeros, reused;
     unsigned warnings, sources;
 };
 
@@ -148,6 +148,7 @@ static inline void on_done(void *owner, const struct fetch_result *r) {
     snprintf(p->path, sizeof p->path, "%s", r->path ? r->path : "");
     p->bytes = r->bytes;
     p->fetched = r->fetched;
+    p->zeros = r->zeros;
     p->reused = r->reused;
     p->sources = r->sources;
     p->fetch = NULL;

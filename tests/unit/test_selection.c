@@ -276,6 +276,56 @@ static void sparse_files_are_quick(void **state) {
     selection_free(sel);
 }
 
+static unsigned read_hole(struct selection_reader *r, uint64_t first, uint32_t n,
+                          struct wire_record *rec) {
+    struct wire_header h;
+    struct msg m;
+    size_t len;
+    unsigned took = selection_read_hole(r, first, n, 77, frame, &len);
+    assert_int_equal(wire_header_get(&h, frame), 0);
+    assert_int_equal(h.len + WIRE_HEADER_LEN, len);
+    assert_int_equal(wire_decode(&m, &h, frame + WIRE_HEADER_LEN), 0);
+    assert_int_equal(m.data.n, 1);
+    *rec = wire_record_at(&m, 0);
+    assert_int_equal(rec->chunk, first);
+    return took;
+}
+
+/* Once a reader has met a hole, one record answers what lies in it; not more, and not less sure. */
+static void a_hole_is_one_record(void **state) {
+    enum { N = 100, ISLAND = 60 }; /* whole chunks; one of them has a byte */
+    struct wire_record rec;
+    int fd = fs_create(s.fd, "share/holes", 0644);
+    assert_int_equal(ftruncate(fd, N * MIB + 5), 0);
+    assert_int_equal(fs_pwrite_all(fd, "x", 1, ISLAND * MIB), 0);
+    add("share");
+    struct selection *sel = open_selection("share/holes");
+    struct selection_reader *r = new_reader(sel);
+    assert_int_equal(selection_hole(r, 1, N), 0); /* it has seen nothing yet */
+    assert_int_equal(read_one(r, 0).kind, WIRE_RECORD_ZEROS);
+    assert_int_equal(selection_hole(r, 1, N), ISLAND - 1);
+    assert_int_equal(selection_hole(r, 1, 10), 10);
+    assert_int_equal(selection_hole(r, ISLAND, 10), 0);
+    assert_int_equal(read_hole(r, 1, ISLAND - 1, &rec), ISLAND - 1);
+    assert_int_equal(rec.kind, WIRE_RECORD_ZEROS);
+    assert_int_equal(rec.more, ISLAND - 2);
+    assert_int_equal(read_hole(r, 1, ISLAND, &rec), 1); /* the island, too: only the first */
+    assert_int_equal(rec.more, 0);
+    assert_int_equal(read_hole(r, ISLAND, 3, &rec), 1);
+    assert_int_equal(rec.kind, WIRE_RECORD_DATA);
+    assert_int_equal(read_one(r, ISLAND + 1).kind, WIRE_RECORD_ZEROS);
+    assert_int_equal(selection_hole(r, ISLAND + 2, N),
+                     N - ISLAND - 2); /* the last one is no whole */
+    assert_int_equal(read_hole(r, ISLAND + 2, N - ISLAND - 1, &rec), 1);
+    assert_int_equal(read_hole(r, ISLAND + 2, N - ISLAND - 2, &rec), N - ISLAND - 2);
+    assert_int_equal(fs_pwrite_all(fd, "y", 1, 90 * MIB), 0);
+    assert_int_equal(read_hole(r, ISLAND + 2, N - ISLAND - 2, &rec), 1);
+    assert_int_equal(rec.code, WIRE_CHANGED);
+    close(fd);
+    selection_reader_free(r);
+    selection_free(sel);
+}
+
 static void a_swapped_share_does_not_matter(void **state) {
     make_one();
     add("share");
@@ -363,6 +413,7 @@ int main(void) {
         test(frames_are_filled_up_to_the_limit),
         test(zeros_are_not_sent),
         test(sparse_files_are_quick),
+        test(a_hole_is_one_record),
         test(a_swapped_share_does_not_matter),
         test(digests_are_those_of_the_chunks),
         test(any_allocation_may_fail),

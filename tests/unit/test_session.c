@@ -242,7 +242,7 @@ static void lent_memory(void **state) {
     struct msg m;
     uint8_t *at;
     size_t room, len;
-    struct wire_record rec = {7, WIRE_CHUNK_SIZE, WIRE_RECORD_DATA, 0, {0}};
+    struct wire_record rec = {7, WIRE_CHUNK_SIZE, WIRE_RECORD_DATA, 0, 0, {0}};
     wire_data_record(frame, 0, &rec);
     memset(frame + wire_data_offset(1), 0x5a, WIRE_CHUNK_SIZE);
     len = wire_data_end(frame, 1, WIRE_CHUNK_SIZE, 1);

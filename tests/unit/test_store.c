@@ -138,27 +138,73 @@ static void zeros_over_other_bytes(void **arg) {
     expect_file(&dest, "f", &items[0]);
 }
 
+/* The result of one record of zeros, alone in its frame. */
+static int put_hole(uint64_t chunk, uint16_t more) {
+    struct wire_record r = {
+        .chunk = chunk, .len = WIRE_CHUNK_SIZE, .kind = WIRE_RECORD_ZEROS, .more = more};
+    struct wire_header h;
+    struct msg m;
+    int result = 99;
+    digest_zeros(r.len, r.digest);
+    wire_data_record(src.frame, 0, &r);
+    wire_data_end(src.frame, 1, 0, 1);
+    assert_int_equal(wire_header_get(&h, src.frame), 0);
+    assert_int_equal(wire_decode(&m, &h, src.frame + WIRE_HEADER_LEN), 0);
+    assert_int_equal(store_put(store, &m, &result), 0);
+    return result;
+}
+
+static void expect_have(uint64_t n_chunks, uint64_t have) {
+    struct plan again;
+    assert_int_equal(plan_init(&again, n_chunks), 0);
+    assert_int_equal(store_load(store, &again), 0);
+    assert_int_equal(again.count[PLAN_HAVE], have);
+    plan_clear(&again);
+}
+
+/* One record says so of many chunks: bytes of before go, those around it stay. */
+static void a_hole_in_one_record(void **arg) {
+    enum { N = 1200 }; /* slots of more than two writes */
+    const struct item items[] = {
+        {.kind = WIRE_DIR, .name = "d"},
+        {.kind = WIRE_FILE, .name = "big", .size = N * MIB + 5, .flags = MANIFEST_SPARSE},
+        {.kind = WIRE_FILE, .name = "next", .size = 2 * MIB, .flags = MANIFEST_SPARSE},
+    };
+    struct stat st;
+    begin("d", items, 3);
+    int fd = openat(dest.fd, "d.lanyard-part/data/big", O_RDWR);
+    assert_int_equal(pwrite(fd, "before", 6, 7), 6);
+    assert_int_equal(pwrite(fd, "junk", 4, 500 * MIB - 2), 4);
+    assert_int_equal(pwrite(fd, "last", 4, N * MIB - 4), 4);
+    assert_int_equal(put_hole(1, N - 1),
+                     WIRE_ERR(WIRE_PROTOCOL)); /* the last one is no whole one */
+    assert_int_equal(put_hole(0, N + 1), WIRE_ERR(WIRE_PROTOCOL)); /* into the next file */
+    assert_int_equal(put_hole(N + 1, 2), WIRE_ERR(WIRE_PROTOCOL)); /* beyond the end */
+    expect_have(N + 3, 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_true(st.st_blocks > 0);
+    assert_int_equal(put_hole(1, N - 2), 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_true(st.st_blocks <= 8); /* "before" */
+    close(fd);
+    expect_have(N + 3, N - 1);
+    assert_int_equal(source_commit(store), -EINVAL);
+    assert_int_equal(source_give(store, &src, 0, 1), 0);
+    assert_int_equal(source_give(store, &src, N, 1), 0);
+    assert_int_equal(put_hole(N + 1, 1), 0);
+    assert_int_equal(source_commit(store), 0);
+    expect_file(&dest, "d/big", &items[1]);
+    expect_file(&dest, "d/next", &items[2]);
+}
+
 /* 1 TiB: nothing is done per byte. */
 static void huge_and_empty(void **arg) {
     const struct item items[] = {
         {.kind = WIRE_FILE, .name = "disk", .size = MIB * MIB, .flags = MANIFEST_SPARSE}};
     struct stat st;
     begin("disk", items, 1);
-    for (uint64_t i = 0; i < MIB; i += WIRE_RECORDS_MAX) {
-        struct wire_record r = {.len = WIRE_CHUNK_SIZE, .kind = WIRE_RECORD_ZEROS};
-        int results[WIRE_RECORDS_MAX];
-        struct wire_header h;
-        struct msg m;
-        digest_zeros(r.len, r.digest);
-        for (unsigned j = 0; j < WIRE_RECORDS_MAX; j++) {
-            r.chunk = i + j;
-            wire_data_record(src.frame, j, &r);
-        }
-        wire_data_end(src.frame, WIRE_RECORDS_MAX, 0, 1);
-        assert_int_equal(wire_header_get(&h, src.frame), 0);
-        assert_int_equal(wire_decode(&m, &h, src.frame + WIRE_HEADER_LEN), 0);
-        assert_int_equal(store_put(store, &m, results), 0);
-    }
+    for (uint64_t i = 0; i < MIB; i += WIRE_OUTSTANDING_CHUNKS)
+        assert_int_equal(put_hole(i, WIRE_OUTSTANDING_CHUNKS - 1), 0);
     assert_int_equal(source_commit(store), 0);
     assert_int_equal(fstatat(dest.fd, "disk", &st, 0), 0);
     assert_int_equal(st.st_size, MIB * MIB);
@@ -498,6 +544,7 @@ int main(void) {
         TEST(a_tree),
         TEST(holes),
         TEST(zeros_over_other_bytes),
+        TEST(a_hole_in_one_record),
         TEST(huge_and_empty),
         TEST(many_in_one_frame),
         TEST(several_threads),

@@ -31,6 +31,22 @@ static void tree_arrives(void **state) {
                  "test $(stat -c %b out/t/sparse) -lt 5000");
 }
 
+/* A hole of many chunks takes a word, and a chunk that is one in part the blocks with bytes. */
+static void holes_are_not_sent(void **state) {
+    struct pair *p = *state;
+
+    run_shell(p,
+              "truncate -s 64G share/hole; touch -d @1000000000 share/hole; for at in 0 5 40; do "
+              "printf x | dd of=share/hole bs=1 seek=${at}000000000 conv=notrunc status=none; "
+              "done; touch -d @1000000000 share/hole");
+    assert_int_equal(fetch_all(p, "share/hole", "hole"), 0);
+    assert_int_equal(p->fetched, 3 * MIB);
+    assert_int_equal(p->zeros, ((uint64_t)64 << 30) - 3 * MIB);
+    assert_int_equal(p->reused, 0);
+    run_shell(p, "test $(stat -c %b out/hole) -le 24; for at in 0 5 40; do test $(dd if=out/hole "
+                 "bs=1 skip=${at}000000000 count=1 status=none) = x; done");
+}
+
 /* Stopped in the middle, again and again, it fetches each chunk once. */
 static void stopped_goes_on(void **state) {
     struct pair *p = *state;
@@ -132,6 +148,7 @@ static void changed_key_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(file_arrives, make_pair, drop_pair),
+        cmocka_unit_test_setup_teardown(holes_are_not_sent, make_pair, drop_pair),
         cmocka_unit_test_setup_teardown(tree_arrives, make_pair, drop_pair),
         cmocka_unit_test_setup_teardown(stopped_goes_on, make_pair, drop_pair),
         cmocka_unit_test_setup_teardown(existing_target_stays, make_pair, drop_pair),

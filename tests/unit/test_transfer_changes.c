@@ -4,6 +4,9 @@
 
 #include "core/selection.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 /* --- a source whose clock counts in coarse steps --------------------------------------------- */
 
 static _Atomic time_t files_s;   /* not 0: the time of every file, whatever happens to it */
@@ -161,6 +164,38 @@ static void figures_are_honest(void **state) {
     assert_true(p->fetched >= p->bytes - before);
 }
 
+/* --- holes ------------------------------------------------------------------------------------ */
+
+static char filled[256]; /* the file that is written to when a hole of it is about to be sent */
+
+uint32_t __real_selection_read_hole(struct selection_reader *r, uint64_t first, uint32_t n,
+                                    uint16_t req, uint8_t *frame, size_t *len);
+uint32_t __wrap_selection_read_hole(struct selection_reader *r, uint64_t first, uint32_t n,
+                                    uint16_t req, uint8_t *frame, size_t *len);
+uint32_t __wrap_selection_read_hole(struct selection_reader *r, uint64_t first, uint32_t n,
+                                    uint16_t req, uint8_t *frame, size_t *len) {
+    if (filled[0]) {
+        int fd = open(filled, O_WRONLY | O_CLOEXEC);
+        assert_int_equal(pwrite(fd, "new", 3, 500000000), 3);
+        close(fd);
+        filled[0] = 0;
+    }
+    return __real_selection_read_hole(r, first, n, req, frame, len);
+}
+
+/* What was a hole when its neighbours were read is none any more. */
+static void a_hole_is_filled(void **state) {
+    struct pair *p = *state;
+
+    run_shell(p, "truncate -s 2G share/hole; printf old | dd of=share/hole bs=1 seek=900000000 "
+                 "conv=notrunc status=none; touch -d @1000000000 share/hole");
+    snprintf(filled, sizeof filled, "%s", in(p, "share/hole"));
+    assert_int_equal(fetch_all(p, "share/hole", "hole"), 0);
+    assert_int_equal(filled[0], 0);
+    run_shell(p, "cmp share/hole out/hole; test $(stat -c %b out/hole) -le 32");
+    assert_true(p->fetched <= 4 * MIB);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(changed_source_is_compared, make_pair, drop_pair),
@@ -169,6 +204,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(changes_within_a_step_between_runs, make_pair, drop_coarse),
         cmocka_unit_test_setup_teardown(changes_within_a_step_in_a_run, make_pair, drop_coarse),
         cmocka_unit_test_setup_teardown(figures_are_honest, make_pair, drop_pair),
+        cmocka_unit_test_setup_teardown(a_hole_is_filled, make_pair, drop_pair),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

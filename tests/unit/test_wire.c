@@ -149,36 +149,47 @@ static void golden_data_both_ways(void **state) {
          3,
          WIRE_RECORD_DATA,
          0,
+         0,
          {0x06, 0xb0, 0x5a, 0xb6, 0x73, 0x3a, 0x61, 0x85, 0x78, 0xaf, 0x5f, 0x94, 0x89, 0x2f, 0x39,
           0x50}},
         {1ULL << 32,
          5,
          WIRE_RECORD_ZEROS,
          0,
+         0,
          {0xc6, 0x15, 0x71, 0xa9, 0xfa, 0x58, 0x27, 0x84, 0x56, 0xb1, 0x43, 0x0e, 0xa9, 0xe3, 0x46,
           0x26}},
-        {(1ULL << 32) + 1, 0, WIRE_RECORD_ERROR, WIRE_CHANGED, {0}},
+        {(1ULL << 32) + 1, 0, WIRE_RECORD_ERROR, WIRE_CHANGED, 0, {0}},
+        {(1ULL << 32) + 2,
+         WIRE_CHUNK_SIZE,
+         WIRE_RECORD_ZEROS,
+         0,
+         4092,
+         {0xb6, 0xef, 0x17, 0xa3, 0x44, 0x84, 0x92, 0xb6, 0x91, 0x87, 0x80, 0xb9, 0x05, 0x50, 0xbf,
+          0x34}},
     };
     uint8_t out[256];
     size_t len;
     struct msg m;
     uint8_t *frame = golden_wire("data", &len);
     assert_int_equal(decode(&m, frame), 0);
-    assert_int_equal(m.data.n, 3);
+    assert_int_equal(m.data.n, 4);
+    assert_int_equal(wire_data_chunks(&m), 3 + 4093);
     assert_int_equal(m.data.data.len, 3);
     assert_memory_equal(m.data.data.at, "abc", 3);
     memset(out, 0xee, sizeof out);
-    memcpy(out + wire_data_offset(3), "abc", 3);
-    for (unsigned i = 0; i < 3; i++) {
+    memcpy(out + wire_data_offset(4), "abc", 3);
+    for (unsigned i = 0; i < 4; i++) {
         struct wire_record r = wire_record_at(&m, i);
         assert_int_equal(r.chunk, want[i].chunk);
         assert_int_equal(r.len, want[i].len);
         assert_int_equal(r.kind, want[i].kind);
         assert_int_equal(r.code, want[i].code);
+        assert_int_equal(r.more, want[i].more);
         assert_memory_equal(r.digest, want[i].digest, WIRE_DIGEST_LEN);
         wire_data_record(out, i, &want[i]);
     }
-    assert_int_equal(wire_data_end(out, 3, 3, 6), len);
+    assert_int_equal(wire_data_end(out, 4, 3, 6), len);
     assert_memory_equal(out, frame, len);
     assert_int_equal(wire_encode(&m, out, sizeof out), -EINVAL);
     free(frame);

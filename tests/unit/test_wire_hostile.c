@@ -144,9 +144,16 @@ static const struct hostile {
     {"get", 30, 4, "\0\0\x10\0"},       /* 4097 chunks together */
     {"get", 18, 4, "\xff\xff\xff\xff"}, /* sums that would wrap in 32 bits */
     {"get", 22, 8, "\xff\xff\xff\xff\xff\xff\xff\xff"},
-    {"data", 8, 2, "\0\0"}, /* no records */
-    {"data", 8, 2, "\0\2"}, /* too few: the sum is wrong */
-    {"data", 8, 2, "\0\4"}, /* more than there is room for */
+    {"data", 8, 2, "\0\0"},             /* no records */
+    {"data", 8, 2, "\0\2"},             /* too few: the sum is wrong */
+    {"data", 8, 2, "\0\3"},             /* one less than there are */
+    {"data", 8, 2, "\0\5"},             /* more than there is room for */
+    {"data", 30, 2, "\0\1"},            /* bytes that are meant for two chunks */
+    {"data", 62, 2, "\0\1"},            /* a hole of chunks that are not whole */
+    {"data", 94, 2, "\0\1"},            /* an error of two chunks */
+    {"data", 120, 4, "\0\x0f\xff\xff"}, /* a hole of chunks that are not whole */
+    {"data", 126, 2, "\x0f\xfd"},       /* more than anybody can have asked for */
+    {"data", 126, 2, "\xff\xff"},
     {"auth", 9, 1, "\x1f"}, /* a proof that is too short */
     {"auth", 9, 1, "\0"},
     {"data", 8, 2, "\xff\xff"},
@@ -188,7 +195,7 @@ static void hostile_messages_are_refused(void **state) {
 /* 512 records in one frame are the most, whether they have bytes or not. */
 static void too_many_records(void **state) {
     static uint8_t frame[WIRE_FRAME_MAX];
-    struct wire_record r = {0, 0, WIRE_RECORD_ERROR, WIRE_GONE, {0}};
+    struct wire_record r = {0, 0, WIRE_RECORD_ERROR, WIRE_GONE, 0, {0}};
     struct msg m;
     for (unsigned i = 0; i <= WIRE_RECORDS_MAX; i++)
         wire_data_record(frame, i, &r);
@@ -197,7 +204,7 @@ static void too_many_records(void **state) {
     wire_data_end(frame, WIRE_RECORDS_MAX + 1, 0, 1);
     assert_int_equal(decode(&m, frame), broken);
     wire_data_end(frame, WIRE_RECORDS_MAX, 0, 1);
-    r = (struct wire_record){0, WIRE_CHUNK_SIZE, WIRE_RECORD_DATA, 0, {0}};
+    r = (struct wire_record){0, WIRE_CHUNK_SIZE, WIRE_RECORD_DATA, 0, 0, {0}};
     wire_data_record(frame, 0, &r);
     assert_int_equal(wire_data_end(frame, WIRE_RECORDS_MAX, WIRE_CHUNK_SIZE, 1), WIRE_FRAME_MAX);
     assert_int_equal(decode(&m, frame), 0);
