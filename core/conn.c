@@ -92,10 +92,17 @@ void conn_fail(struct conn *c, int why, const char *text) {
 
 /* -- time ------------------------------------------------------------------------------------ */
 
+/* Does somebody wait for the buffers of our frames? */
+static bool is_wanted(const struct conn *c) {
+    const uint8_t *held = outq_held(&c->out);
+
+    return held && pool_wanted(c->env->pool, held);
+}
+
 void conn_watch_drain(struct conn *c) {
     uint64_t now = uv_now(c->env->loop), next;
 
-    drain_begin(&c->drain, pool_wanted(c->env->pool), now);
+    drain_begin(&c->drain, is_wanted(c), now);
     if (c->state != OPENED || c->env->patience->drain == 0)
         return;
     next = c->drain.since + c->env->patience->drain;
@@ -105,7 +112,7 @@ void conn_watch_drain(struct conn *c) {
 
 static void check_liveness(struct conn *c) {
     uint64_t now = uv_now(c->env->loop), next = 0, next_drain;
-    bool wanted = c->env->pool && pool_wanted(c->env->pool);
+    bool wanted = is_wanted(c);
     struct msg ping = {.type = WIRE_PING};
 
     /* we did not listen, or the whole loop slept: the silence is ours */

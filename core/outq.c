@@ -127,3 +127,9 @@ void outq_advance(struct outq *q, size_t len) {
     q->current = NULL;
     free_out(q, o);
 }
+
+const uint8_t *outq_held(const struct outq *q) {
+    if (q->current && q->current->frame)
+        return q->current->frame;
+    return q->frames ? q->frames->frame : NULL;
+}

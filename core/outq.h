@@ -36,5 +36,6 @@ int outq_frame(struct outq *q, uint8_t *frame, size_t len);       /* takes frame
 bool outq_front(struct outq *q, const uint8_t **at, size_t *len); /* false: empty */
 bool outq_in_frame(const struct outq *q);                         /* outq_front gave of one */
 void outq_advance(struct outq *q, size_t len);                    /* of what outq_front gave */
+const uint8_t *outq_held(const struct outq *q); /* a buffer, NULL: it holds none */
 
 #endif

@@ -272,6 +272,7 @@ static void free_if_down(struct upload *u) {
     catalog_cursor_clear(&u->cursor);
     selection_free(u->selection);
     asks_clear(&u->asks);
+    pool_leave(u->waiter.share);
     free(u);
     if (on_gone)
         on_gone(owner);
@@ -309,15 +310,13 @@ static int start(struct upload *u, struct slot *slot) {
     return err < 0 ? err : uv_queue_work(u->env->loop, &slot->work, run_slot, on_filled);
 }
 
-/* A first buffer is worth waiting for; a further one is taken where there are plenty. So whoever
- * lets its frames lie holds one of them when they are scarce, and others come in between. */
 static uint8_t *get_buffer(struct upload *u) {
-    struct pool *pool = u->env->pool;
-    bool holds = reading(u) || conn_frames(u->conn) > 0;
-    uint8_t *frame = !holds || pool_plenty(pool) ? pool_get(pool) : NULL;
+    uint8_t *frame;
 
-    if (!frame && !holds)
-        pool_wait(pool, &u->waiter);
+    u->waiter.more = reading(u) || conn_frames(u->conn) > 0;
+    frame = pool_take(u->env->pool, u->waiter.share, u->waiter.more);
+    if (!frame)
+        pool_wait(u->env->pool, &u->waiter);
     return frame;
 }
 
@@ -363,6 +362,9 @@ int upload_new(struct upload **out, struct selection *selection, struct conn *co
     u->selection = selection;
     u->env = env;
     u->waiter.ready = on_buffer;
+    u->waiter.share = pool_join(env->pool, conn_key(conn));
+    if (!u->waiter.share)
+        err = -ENOMEM;
     catalog_cursor_init(&u->cursor, selection_catalog(selection));
     for (unsigned i = 0; err == 0 && i < UPLOAD_AHEAD; i++) {
         u->slots[i].u = u;

@@ -6,9 +6,8 @@
  *
  *     GET | MANIFEST_GET | DIGEST_GET -> queue of asks -> slot: a job fills a frame -> conn
  *
- * A slot takes work only while the connection's queue is short and the buffer pool has a buffer: so
- * each connection holds at most UPLOAD_AHEAD frames that are being read, and waits its turn for the
- * next. More than one it holds only while buffers are plenty. Loop thread.
+ * A slot takes work only while the connection's queue is short and it is the peer's turn to have
+ * another buffer (core/buf.h): all connections of one key together are one peer. Loop thread.
  */
 #ifndef CORE_UPLOAD_H
 #define CORE_UPLOAD_H

@@ -146,7 +146,7 @@ def test_peers_that_ask_for_everything_and_take_a_byte_now_and_then(served):
     until(lambda: nibble() or rss(a) > 10 * MIB, "them to be served")
     times = [seconds_to_get(bert, anna, a) for _ in range(3) if not nibble()]
     print(f"alone {alone:.2f} s, with 40 greedy peers {times}; {rss(a) / MIB:.1f} MiB")
-    assert min(times) < 3 * alone + 1
+    assert max(times) < 3 * alone + 1
     assert a.peak_rss < 64 * MIB
     for s in greedy:
         s.close()
