@@ -5,12 +5,16 @@
  *     bench_conn loop MIB    both ends on one loop
  *     bench_conn pair MIB    one process each
  *     bench_conn bare MIB    the limit: two processes, blocking sockets, nothing but TLS
- *     bench_conn idle N      memory of N open connections, both ends in this process
  *
  * One line: MB/s, and seconds of CPU per GB of both ends together.
+ *
+ *     bench_conn hold N ADDRESS PORT    N clients of a server that want nothing, until it is killed
+ *
+ * One line, when all are let in.
  */
 #include "core/conn.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,20 +266,34 @@ static void run_bare(uint64_t mib) {
     report("bare", got, seconds() - start, cpu_seconds(RUSAGE_SELF) + cpu_seconds(RUSAGE_CHILDREN));
 }
 
-/* -- idle connections ------------------------------------------------------------------------- */
+/* -- clients that want nothing ---------------------------------------------------------------- */
 
-static struct bench idle;
+enum { PER_KEY = 16 }; /* so many connections a server takes of one peer */
+
+struct peer {
+    struct identity id;
+    struct conn_env env;
+};
+
 static unsigned n_open;
 
-static long resident_kib(void) {
-    long pages = 0, ignored;
-    FILE *f = fopen("/proc/self/statm", "r");
+static void make_identity(struct identity *made) {
+    char dir[] = "/tmp/lanyard-bench-XXXXXX", key[64];
 
-    if (f && fscanf(f, "%ld %ld", &ignored, &pages) != 2)
-        pages = 0;
-    if (f)
-        fclose(f);
-    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+    check(mkdtemp(dir) ? 0 : -errno, "mkdtemp");
+    check(identity_load(made, dir), "identity");
+    snprintf(key, sizeof key, "%s/key.pem", dir);
+    unlink(key);
+    check(rmdir(dir) ? -errno : 0, dir);
+}
+
+static struct peer *another_peer(struct bench *b) {
+    struct peer *p = calloc(1, sizeof *p);
+
+    check(p ? 0 : -ENOMEM, "peer");
+    make_identity(&p->id);
+    check(conn_env_init(&p->env, &b->loop, TLS_DIALLER, &p->id, &b->pool), "env");
+    return p;
 }
 
 static int count_open(struct conn *c) {
@@ -283,60 +301,50 @@ static int count_open(struct conn *c) {
     return 0;
 }
 
-static const struct conn_handler quiet = {
-    .on_open = count_open, .on_message = ignore_message, .on_closed = sender_closed};
-
-static void accept_idle(uv_stream_t *listener, int status) {
-    struct conn *c;
-
-    check(conn_accept(&c, &idle.env, listener, &quiet, NULL), "accept");
+static void lost(struct conn *c, int why, const char *text) {
+    fprintf(stderr, "a connection is gone: %d %s\n", why, text);
+    exit(1);
 }
 
-static void run_idle(unsigned n) {
-    static struct bench in;
-    struct sockaddr_in addr;
-    uv_tcp_t listener;
+static const struct conn_handler quiet = {
+    .on_open = count_open, .on_message = ignore_message, .on_closed = lost};
 
-    open_bench(&idle, TLS_LISTENER, 0);
-    open_bench(&in, TLS_DIALLER, 0);
-    in.env.loop = &idle.loop;
-    listen_on(&idle, &listener, &addr);
-    listener.connection_cb = accept_idle;
-    long before = 0;
+/* One after the other: a server lets few wait who are not in yet. */
+static void run_hold(unsigned n, const char *address, int port) {
+    static struct bench b;
+    struct sockaddr_in addr;
+    struct peer *peer = NULL;
+
+    check(uv_ip4_addr(address, port, &addr), address);
+    open_bench(&b, TLS_DIALLER, 0);
     for (unsigned i = 0; i < n; i++) {
-        dial(&in, &addr);
-        conn_set_handler(in.conn, &quiet, NULL);
-        while (n_open < 2 * (i + 1))
-            uv_run(&idle.loop, UV_RUN_ONCE);
-        if (i == 0)
-            before = resident_kib();
+        if (i % PER_KEY == 0)
+            peer = another_peer(&b);
+        check(conn_dial(&b.conn, &peer->env, (struct sockaddr *)&addr, &quiet, NULL), "dial");
+        while (n_open <= i)
+            uv_run(&b.loop, UV_RUN_ONCE);
     }
-    for (unsigned i = 0; i < 100; i++)
-        uv_run(&idle.loop, UV_RUN_NOWAIT);
-    printf("idle %.1f KiB per connection\n", (double)(resident_kib() - before) / (2.0 * (n - 1)));
+    printf("%u open\n", n);
+    fflush(stdout);
+    uv_run(&b.loop, UV_RUN_DEFAULT);
 }
 
 int main(int argc, char **argv) {
-    char dir[] = "/tmp/lanyard-bench-XXXXXX", command[64];
-    uint64_t n = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
+    unsigned long n = argc >= 3 ? strtoul(argv[2], NULL, 10) : 0;
+    bool holds = argc == 5 && strcmp(argv[1], "hold") == 0;
 
-    if (n == 0) {
-        fprintf(stderr, "usage: bench_conn loop|pair|bare MIB | idle N\n");
+    if (n == 0 || (argc != 3 && !holds)) {
+        fprintf(stderr, "usage: bench_conn loop|pair|bare MIB | hold N ADDRESS PORT\n");
         return 2;
     }
-    if (!mkdtemp(dir))
-        return 1;
-    check(identity_load(&id, dir), "identity");
-    snprintf(command, sizeof command, "rm -rf '%s'", dir);
-    if (system(command))
-        return 1;
-    if (strcmp(argv[1], "loop") == 0)
+    make_identity(&id);
+    if (holds)
+        run_hold((unsigned)n, argv[3], atoi(argv[4]));
+    else if (strcmp(argv[1], "loop") == 0)
         run_loop(n);
     else if (strcmp(argv[1], "pair") == 0)
         run_pair(n);
-    else if (strcmp(argv[1], "bare") == 0)
-        run_bare(n);
     else
-        run_idle((unsigned)n);
+        run_bare(n);
     return 0;
 }

@@ -2,12 +2,15 @@
 """crowd -- one server, many clients at once
 
 All clients of a crowd start at one moment, each with its own key and state, eight to an address.
-All files lie in memory (tmpfs): what counts is the server, and not how many writers a disk bears.
+The clock runs when all of them have said their first word, for the server stands still until then:
+what counts is the server, and not how fast programs start or, since all files lie in memory
+(tmpfs), how many writers a disk bears.
 """
 import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -16,7 +19,9 @@ import contestants
 import gauge
 from frame import MIB, Figure, at_least, at_most, median, row
 from lan import LANYARD, Lan
+from process import until
 
+BENCH_CONN = pathlib.Path(LANYARD).parents[1] / "tests/bench/bench_conn"
 PER_ADDRESS = 8  # so many connections that have not said AUTH yet may come from one
 # Each writes its exit code and the moment of its end. Nothing but clients is started after "go".
 CLIENTS = """read -r go
@@ -53,6 +58,26 @@ def shells(lan, n, what):
         yield from ((host.files / i, shell) for i in mine)
 
 
+def n_speaking(host, port):
+    """Connections to a server that stands still whose first bytes have come."""
+    with open(f"/proc/{host.pid}/net/tcp") as v4, open(f"/proc/{host.pid}/net/tcp6") as v6:
+        rows = [line.split() for f in (v4, v6) for line in f]
+    return sum(local.endswith(f":{port:04X}") and state == "01" and not queues.endswith(":00000000")
+               for _, local, _, state, queues, *_ in rows)
+
+
+def start_together(lan, server, n, all_shells):
+    """All are on their way when this returns: the moment at which the server began."""
+    server.kill(signal.SIGSTOP)
+    for shell in all_shells:
+        shell.popen.stdin.write(b"go\n")
+        shell.popen.stdin.close()
+    until(lambda: n_speaking(lan.hosts[0], 5000) == n, f"{n} clients", timeout=60)
+    began = time.time()
+    server.kill(signal.SIGCONT)
+    return began
+
+
 def one_run(lan, n, what, size):
     """n clients, each of which gets `what` ($i: its number), `size` bytes."""
     anna = lan.hosts[0]
@@ -61,10 +86,7 @@ def one_run(lan, n, what, size):
     clients = list(shells(lan, n, what))
     all_shells = list(dict.fromkeys(shell for _, shell in clients))
     servers, used = gauge.Servers([server]), gauge.used_cpu()
-    cpu, began = servers.cpu(), time.time()
-    for shell in all_shells:
-        shell.popen.stdin.write(b"go\n")
-        shell.popen.stdin.close()
+    cpu, began = servers.cpu(), start_together(lan, server, n, all_shells)
     for shell in all_shells:
         assert shell.wait(600) == 0
     ends = [(at / "end").read_text().split() for at, _ in clients]
@@ -123,12 +145,30 @@ def crowd8(case):
                            (1, "all", size * MIB), (8, "all", size * MIB))
 
 
+def hold(host, server, n):
+    """n clients that are connected and want nothing."""
+    p = host.spawn(BENCH_CONN, "hold", n, server.address, 5000)
+    p.wait_line(f"^{n} open$", timeout=120)
+    return p
+
+
 @row("idle")
 def idle(case):
-    """{n} open connections that are idle, both ends in one process (bench_conn)"""
-    n = case.scale(500, 50)
-    case.told(n=n)
-    program = pathlib.Path(LANYARD).parents[1] / "tests/bench/bench_conn"
-    done = subprocess.run([program, "idle", str(n)], capture_output=True, text=True, check=True,
-                          timeout=120)
-    yield Figure("memory of one end", float(done.stdout.split()[1]), "KiB", target=at_most(64))
+    """{n} connected clients that want nothing, for {seconds} s"""
+    n, seconds = case.scale(500, 50), case.scale(30, 1)  # each is asked every 15 s if it lives
+    case.told(n=n, seconds=seconds)
+    with Lan(2, daemons=False) as lan:
+        anna, bert = lan.hosts
+        (anna / "served").mkdir()
+        gauge.random_file(anna / "served" / "film", 1)
+        [server] = contestants.Lanyard().serve(anna, anna / "served")
+        clients = [hold(bert, anna, 1)]  # what the first one costs is there once
+        before = gauge.status(server.pid, "VmRSS")
+        clients.append(hold(bert, anna, n))
+        cpu = sum(gauge.threads(server.pid).values())
+        time.sleep(seconds)
+        cpu = sum(gauge.threads(server.pid).values()) - cpu
+        each = (gauge.status(server.pid, "VmRSS") - before) / n
+        assert all(c.alive() for c in clients), clients[-1].err
+    yield Figure("processor of the server", 100 * cpu / seconds, "%", target=at_most(1))
+    yield Figure("memory of the server, each", each / 1024, "KiB", target=at_most(64))
