@@ -19,7 +19,8 @@ INCLUDES = {
     "cli": {"cli", "core", "discovery", "proto"},
 }
 # Pure: bytes and time come as arguments. No I/O, no clock, no threads.
-PURE = ["proto/*.c", "core/plan.c", "discovery/peer.c"]
+PURE = ["proto/*.c", "core/plan.c", "core/pacer.c", "core/drain.c", "core/liveness.c",
+        "core/glob.c", "cli/what.c", "cli/hits.c", "cli/rate.c", "discovery/peer.c"]
 IMPURE_HEADERS = r"uv\.h|openssl/|avahi-|sys/socket|sys/stat|netdb|fcntl|unistd|time\.h|pthread"
 IMPURE_CALLS = r"time|clock_gettime|gettimeofday|getenv|open|read|write|printf|fprintf"
 
@@ -172,10 +173,11 @@ def test_no_path_of_one_machine():
     assert not wrong
 
 
-def test_code_fits_100_columns():
-    """clang-format leaves comments as they are."""
-    assert not [f"{p}:{n}" for p in tracked("*.py", *COMMANDS) + c_files()
-                for n, line in enumerate(text(p).splitlines(), 1) if len(line) > 100]
+def test_lines_fit_100_columns():
+    """clang-format leaves comments as they are. A row of a table is one line."""
+    files = tracked("*.py", "*.md", *COMMANDS) + c_files()
+    assert not [f"{p}:{n}" for p in files for n, line in enumerate(text(p).splitlines(), 1)
+                if len(line) > 100 and not (p.endswith(".md") and line.startswith("|"))]
 
 
 def needs(tool):
