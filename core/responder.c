@@ -70,7 +70,7 @@ static uint64_t steps_of(const struct responder *r) {
     if (r->opening)
         return responder_open_steps(r);
     if (r->listing)
-        return r->listing->watch.seen;
+        return responder_rows_steps(r);
     return r->upload ? upload_read(r->upload) : 0;
 }
 
@@ -129,11 +129,7 @@ static void on_drain(struct conn *c) {
  * again. */
 static void cancel_jobs(struct responder *r) {
     responder_stop_open(r);
-    if (r->listing) {
-        r->listing->watch.stop = true;
-        if (r->listing->running)
-            uv_cancel((uv_req_t *)&r->listing->work);
-    }
+    responder_stop_rows(r);
 }
 
 /* ---- who comes in ---- */

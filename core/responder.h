@@ -5,7 +5,7 @@
  *     responder_accept -> on_auth: the gate -> on_message: one switch -> jobs -> answers -> on_gone
  *
  *     INFO_GET                          answered at once
- *     LIST | FIND                       one listing at a time, page by page
+ *     LIST | FIND                       one listing at a time, page by page, in turn
  *     OPEN                              a walk in turn, then an upload (core/upload) for the rest
  *     GET | MANIFEST_GET | DIGEST_GET   the upload
  *
@@ -32,6 +32,9 @@ struct responder_host {
     struct responder *first;                      /* all of them */
     struct open_job *opens;                       /* of all of them, the oldest first */
     uint64_t walked;                              /* names, for opens that are done */
+    struct listing *listings;                     /* that wait for their turn, the oldest first */
+    bool lists;                                   /* one has it */
+    uint64_t turns;                               /* that are over */
 };
 
 int responder_accept(struct responder_host *host, uv_stream_t *listener);

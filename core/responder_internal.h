@@ -26,11 +26,12 @@ struct open_job {
 };
 
 struct listing {
-    uv_work_t work;
+    uv_work_t work;       /* first: the request is the listing */
+    struct listing *next; /* that waits */
     struct responder *r;
     uint16_t req;
     uint8_t type, mode; /* WIRE_LIST, or WIRE_FIND in this mode */
-    bool running;
+    bool waits, running;
     char arg[PATH_MAX_LEN + 1];
     struct share_rows *rows;
     struct walk_watch watch;
@@ -71,6 +72,8 @@ void responder_stop_open(struct responder *r);            /* nobody wants it any
 int responder_on_rows(struct responder *r, const struct msg *m); /* LIST, FIND */
 /* Reads on when the peer has taken most of what was sent. */
 int responder_next_page(struct responder *r);
+uint64_t responder_rows_steps(const struct responder *r); /* while r->listing */
+void responder_stop_rows(struct responder *r);            /* nobody wants them any more; or no-op */
 void responder_free_listing(struct responder *r);
 
 #endif

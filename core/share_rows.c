@@ -210,6 +210,8 @@ int share_rows_page(struct share_rows *r, uint8_t *out, size_t cap, size_t *len,
     *n = 0;
     while (*n < UINT16_MAX) {
         int got = r->waiting ? 1 : r->next(r);
+        if (got == -EAGAIN)
+            return 1;
         if (got <= 0)
             return got;
         int put = wire_entry_put(&r->row, out + *len, cap - *len);

@@ -22,12 +22,12 @@ int share_rows_list(struct share_rows **r, const struct shares *s, const char *p
 int share_rows_find(struct share_rows **r, const struct shares *s, enum wire_find_mode mode,
                     const char *pattern);
 
-/* Of its walks, before the first page. watch outlives r. */
+/* Of its walks, before the first page. watch outlives r; where it pauses, a page ends. */
 void share_rows_watch(struct share_rows *r, struct walk_watch *watch);
 
 /* Fills `out` with as many rows (wire_entry_put) as fit; cap: WIRE_CONTROL_MAX less what surrounds
- * them, never too small for one. 1: there may be more; 0: that was the last page (which may be
- * empty); below 0: an error. *len, *n: bytes and rows of this page. */
+ * them, never too small for one. 1: there may be more, also after a page of none; 0: that was the
+ * last page (which may be empty); below 0: an error. *len, *n: bytes and rows of this page. */
 int share_rows_page(struct share_rows *r, uint8_t *out, size_t cap, size_t *len, uint16_t *n);
 void share_rows_free(struct share_rows *r); /* takes NULL */
 

@@ -342,10 +342,17 @@ static int yield_name(struct walk *w, struct walk_entry *e, const char *name) {
     return err ? err : 1;
 }
 
+static bool pauses(const struct walk *w) {
+    return w->watch && w->watch->pause &&
+           atomic_load_explicit(&w->watch->seen, memory_order_relaxed) >= w->watch->pause;
+}
+
 int walk_next(struct walk *w, struct walk_entry *e) {
     if (!w->started)
         return yield_start(w, e);
     for (;;) {
+        if (pauses(w))
+            return -EAGAIN;
         while (w->dir && w->next < w->names.n) {
             int got = step(w);
             if (got == 0)

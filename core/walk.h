@@ -50,10 +50,13 @@ void walk_only(struct walk *w, walk_wanted_fn *wanted, void *arg);
 struct walk_watch {
     atomic_ullong seen; /* names looked at */
     atomic_bool stop;   /* makes walk_next return -ECANCELED */
+    /* The walk's thread: when so many were seen, walk_next returns -EAGAIN, and goes on when this
+     * is more; a folder is read as a whole. 0: it never pauses. */
+    unsigned long long pause;
 };
 void walk_watch(struct walk *w, struct walk_watch *watch); /* outlives the walk; may be NULL */
 
-/* 1: *e is the next one; 0: the end; below 0: an error (out of memory, stopped). */
+/* 1: *e is the next one; 0: the end; below 0: an error (out of memory, stopped, -EAGAIN). */
 int walk_next(struct walk *w, struct walk_entry *e);
 /* Takes back the entry that was just yielded, not a folder: it counts as failed and the next one
  * has its number. */

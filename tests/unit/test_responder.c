@@ -139,7 +139,7 @@ static void who_has_gone_gets_no_search(void **state) {
 
 struct asker {
     struct conn *conn;
-    bool opened, informed;
+    bool searches, opened, found, informed;
     uint64_t steps;
 };
 
@@ -147,6 +147,7 @@ static int heard(struct conn *c, const struct msg *m) {
     struct asker *a = conn_owner(c);
 
     a->opened = a->opened || m->type == WIRE_OPENED;
+    a->found = a->found || (m->type == WIRE_FOUND && m->flags & WIRE_LAST);
     if (m->type == WIRE_INFO) {
         a->informed = true;
         a->steps = m->info.steps;
@@ -169,6 +170,8 @@ static void on_dialled(void *owner, int why, const char *text, struct conn *c) {
     a->conn = c;
     conn_set_handler(c, &talk, a);
     m.open.path = (struct bytes){(const uint8_t *)share, strlen(share)};
+    if (a->searches)
+        m = (struct msg){.type = WIRE_FIND, .req = 1, .find.pattern = {(const uint8_t *)"no", 2}};
     assert_int_equal(conn_send(c, &m), 0);
 }
 
@@ -191,13 +194,18 @@ static void until_opens(unsigned n) {
     }
 }
 
-static void open_share(struct asker *a) {
+static void ask(struct asker *a) {
     struct endpoint to = {.n_addrs = 1};
-    unsigned before = n_opens();
     struct dial *d;
 
     uv_ip4_addr("127.0.0.1", server_port(t.server), (struct sockaddr_in *)&to.addrs[0]);
     assert_int_equal(dial_start(&d, &t.env, &to, &dial_events, a), 0);
+}
+
+static void open_share(struct asker *a) {
+    unsigned before = n_opens();
+
+    ask(a);
     until_opens(before + 1);
 }
 
@@ -242,10 +250,54 @@ static void walks_take_turns(void **state) {
     assert_true(comes(&t.closed));
 }
 
+/* ---- searches in turn ---- */
+
+/* How many there are, or are at work. */
+static unsigned n_searches(bool running) {
+    unsigned n = 0;
+
+    for (const struct responder *r = host()->first; r; r = r->next)
+        n += r->listing && (r->listing->running || !running);
+    return n;
+}
+
+static void until_searches(unsigned n) {
+    for (uint64_t end = uv_now(&t.loop) + DEADLINE_MS; n_searches(false) != n;) {
+        assert_true(uv_now(&t.loop) < end);
+        uv_run(&t.loop, UV_RUN_ONCE);
+    }
+}
+
+/* However many peers search at a time, there are workers for those who read. */
+static void searches_take_turns(void **state) {
+    static struct asker all[4];
+
+    memset(all, 0, sizeof all);
+    hold_workers();
+    for (unsigned i = 0; i < 4; i++) {
+        all[i].searches = true;
+        ask(&all[i]);
+        until_searches(i + 1);
+    }
+    assert_int_equal(n_searches(true), 1);
+    conn_close(all[3].conn, 0);
+    until_searches(3);
+    let_workers_go();
+    assert_true(comes(&all[0].found) && comes(&all[1].found) && comes(&all[2].found));
+    assert_false(all[3].found);
+    assert_int_equal(n_searches(false), 0);
+    for (unsigned i = 0; i < 4; i++)
+        if (all[i].conn)
+            conn_close(all[i].conn, 0);
+    server_close(t.server);
+    assert_true(comes(&t.closed));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(who_has_gone_gets_no_search, setup, teardown),
         cmocka_unit_test_setup_teardown(walks_take_turns, setup, teardown),
+        cmocka_unit_test_setup_teardown(searches_take_turns, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

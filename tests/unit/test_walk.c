@@ -403,11 +403,38 @@ static void a_watched_walk(void **state) {
     walk_free(w);
 }
 
+/* Between two names of a folder, and between two folders; nothing is lost by it. */
+static void a_walk_that_pauses(void **state) {
+    struct walk_watch watch = {.pause = 1};
+    unsigned n = 0, pauses = 0;
+    struct walk *w;
+    struct walk_entry e;
+    scratch_dir(&s, "d");
+    scratch_dir(&s, "d/e");
+    scratch_file(&s, "d/f", "");
+    scratch_file(&s, "d/e/g", "");
+    assert_int_equal(walk_new(&w, s.fd, "d", false, -1), 0);
+    walk_watch(w, &watch);
+    for (int got; (got = walk_next(w, &e)) != 0;) {
+        assert_true(got == 1 || got == -EAGAIN);
+        n += got == 1;
+        pauses += got != 1;
+        if (got == -EAGAIN) {
+            assert_true(watch.seen >= watch.pause);
+            watch.pause = watch.seen + 1;
+        }
+    }
+    assert_int_equal(n, 4);
+    assert_true(pauses >= 3);
+    walk_free(w);
+}
+
 int main(void) {
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         test(breadth_first_and_sorted),
         test(a_watched_walk),
+        test(a_walk_that_pauses),
         test(sorted_bytewise),
         test(leaves_out_and_counts),
         test(bad_starts),
