@@ -40,7 +40,7 @@ static void check_key(struct doctor *d, struct app *app) {
 /* ---- peers ---- */
 
 static void check_peer(struct doctor *d, const struct survey_peer *p) {
-    char seen[4 * PEER_NAME_LEN + 1], addr[ADDR_TEXT_LEN] = "no address";
+    char seen[4 * PEER_NAME_LEN + 1], word[4 * sizeof p->name], addr[ADDR_TEXT_LEN] = "no address";
 
     name_show(p->seen_name, strlen(p->seen_name), seen, sizeof seen);
     if (p->to.n_addrs > 0)
@@ -48,8 +48,8 @@ static void check_peer(struct doctor *d, const struct survey_peer *p) {
     if (p->state == SURVEY_ANSWERED && p->trust < 0)
         finding(&d->f, FINDING_BAD, "peer",
                 "%s at %s answers, but with another key than the one you know: see "
-                "`lanyard list '%s'`",
-                p->name, p->addr, p->name);
+                "`lanyard list %s`",
+                p->name, p->addr, name_quote(p->name, word, sizeof word));
     else if (p->state == SURVEY_ANSWERED)
         finding(&d->f, FINDING_OK, "peer", "%s at %s answers", p->name, p->addr);
     else if (p->state == SURVEY_FAILED)

@@ -194,6 +194,7 @@ void share_print_code(const struct host *h) {
 
 void share_print(const struct host *h, const char *raw_name) {
     char name[4 * 64], id[KEY_TEXT_LEN + 1], share[4 * 256], first[4 * 256] = "NAME", address[64];
+    char word[4 * 256];
 
     name_show(raw_name, strlen(raw_name), name, sizeof name);
     key_text(h->app->id.key, id);
@@ -204,11 +205,11 @@ void share_print(const struct host *h, const char *raw_name) {
         if (i == 0)
             memcpy(first, share, sizeof first);
     }
-    note("Others get it with\n  lanyard download '%s'", first);
+    name_quote(first, word, sizeof word);
+    note("Others get it with\n  lanyard download %s", word);
     host_address(address);
     if (address[0])
-        note("or, where they do not see us,\n  lanyard download %s %u '%s'", address, h->port,
-             first);
+        note("or, where they do not see us,\n  lanyard download %s %u %s", address, h->port, word);
     share_print_code(h);
     if (h->limit)
         follow_tell(h->limit);

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { WORD_LEN = 4 * sizeof((struct survey_peer *)0)->name };
+
 unsigned survey_count(const struct survey *r, enum survey_state state) {
     unsigned n = 0;
 
@@ -79,7 +81,7 @@ static const char *reason(const struct survey_peer *p) {
 }
 
 void survey_warn(const struct survey *r, bool locked) {
-    char label[SURVEY_LABEL_LEN];
+    char label[SURVEY_LABEL_LEN], word[WORD_LEN];
 
     for (unsigned i = 0; i < r->n; i++) {
         const struct survey_peer *p = r->all[i];
@@ -88,8 +90,8 @@ void survey_warn(const struct survey *r, bool locked) {
             continue;
         if (p->state == SURVEY_REFUSED) {
             warn("%s at %s is left out: its key is not the one known under this name. "
-                 "`lanyard list '%s'` tells more",
-                 p->name, p->addr, p->name);
+                 "`lanyard list %s` tells more",
+                 p->name, p->addr, name_quote(p->name, word, sizeof word));
         } else if (p->state == SURVEY_FAILED && p->identified) {
             warn("%s is left out: %s", p->name, reason(p));
         } else if (p->state == SURVEY_FAILED && p->origin == SURVEY_ADDED) {
@@ -141,7 +143,7 @@ static const struct survey_peer *first_that_refused(const struct survey *r) {
 }
 
 int survey_refuse(const struct survey_peer *p) {
-    char known[KEY_TEXT_LEN + 1];
+    char known[KEY_TEXT_LEN + 1], word[WORD_LEN];
 
     key_text(p->known_key, known);
     return fail(CODE_REFUSED,
@@ -149,8 +151,8 @@ int survey_refuse(const struct survey_peer *p) {
                 "by this name: a new installation, or somebody else.\n"
                 "  known  %s\n"
                 "  now    %s\n"
-                "If you are sure that it is the right one: lanyard trust forget '%s'",
-                p->name, p->addr, known, p->key_text, p->name);
+                "If you are sure that it is the right one: lanyard trust forget %s",
+                p->name, p->addr, known, p->key_text, name_quote(p->name, word, sizeof word));
 }
 
 static int nobody_at_all(const struct survey *r) {

@@ -4,6 +4,7 @@
 #define LOG_MODULE "fetch"
 #include "core/err.h"
 #include "core/log.h"
+#include "proto/name.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -159,15 +160,16 @@ static void on_closed(struct conn *c, int why, const char *text) {
 static const struct conn_handler conn_events = {.on_message = on_message, .on_closed = on_closed};
 
 static void end_untrusted(struct source *s, const uint8_t known[static KEY_LEN]) {
-    char was[KEY_TEXT_LEN + 1], is[KEY_TEXT_LEN + 1];
+    char was[KEY_TEXT_LEN + 1], is[KEY_TEXT_LEN + 1], name[4 * sizeof s->spec.name];
 
     key_text(known, was);
     key_text(conn_key(s->conn), is);
     fetch_end(s->f, ERR_KEY_CHANGED,
               "the key of %s has changed. It may be a new installation, or somebody else who took "
               "its name.\n  known: %s\n  now:   %s\nIf you are sure that it is %s: lanyard trust "
-              "forget '%s'",
-              source_peer(s), was, is, source_peer(s), source_peer(s));
+              "forget %s",
+              source_peer(s), was, is, source_peer(s),
+              name_quote(source_peer(s), name, sizeof name));
 }
 
 /* Is it who it was before, and who is known under its name? Pins it at first sight. */

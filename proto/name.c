@@ -103,3 +103,18 @@ size_t name_show(const char *text, size_t len, char *out, size_t cap) {
     out[used] = '\0';
     return used;
 }
+
+const char *name_quote(const char *shown, char *out, size_t cap) {
+    size_t used = 0;
+    out[used++] = '\'';
+    for (; *shown; shown++) {
+        const char *piece = *shown == '\'' ? "'\\''" : shown;
+        size_t put = *shown == '\'' ? 4 : 1;
+        if (put > cap - 2 - used)
+            break;
+        memcpy(out + used, piece, put);
+        used += put;
+    }
+    memcpy(out + used, "'", 2);
+    return out;
+}

@@ -31,4 +31,9 @@ bool name_utf8_ok(const char *text, size_t len);
  * 4 * len + 1 bytes are always enough. Returns the bytes written without the NUL. */
 size_t name_show(const char *text, size_t len, char *out, size_t cap);
 
+/* Writes a text as one word of a shell's command line, for sentences that say what to run: in
+ * single quotes, those in it as '\''. NUL-terminated; cut, with its end quoted, when `cap` (> 2) is
+ * too small; 4 * its length + 3 bytes are always enough. Returns out. */
+const char *name_quote(const char *shown, char *out, size_t cap);
+
 #endif

@@ -162,6 +162,16 @@ static void shown_in_too_little_room(void **state) {
     }
 }
 
+/* A name must not end the quotes and go on as a command. */
+static void quoted(void **state) {
+    char out[32], small[9];
+    assert_string_equal(name_quote("anna's Mac", out, sizeof out), "'anna'\\''s Mac'");
+    assert_string_equal(name_quote("", out, sizeof out), "''");
+    assert_string_equal(name_quote("'", out, sizeof out), "''\\'''");
+    assert_string_equal(name_quote("'; ls", small, sizeof small), "''\\''; '");
+    assert_string_equal(name_quote("abcd'", small, sizeof small), "'abcd'");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names),
@@ -170,6 +180,7 @@ int main(void) {
         cmocka_unit_test(utf8),
         cmocka_unit_test(shown),
         cmocka_unit_test(shown_in_too_little_room),
+        cmocka_unit_test(quoted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
