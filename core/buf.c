@@ -71,6 +71,13 @@ void pool_trim(struct pool *p) {
 
 /* ---- shares ---- */
 
+/* Behind those who wait: else whoever comes anew for each buffer were always the next. */
+static uint64_t first_turn(const struct pool *p) {
+    uint64_t least = p->taken_most > CREDIT ? p->taken_most - CREDIT : 0;
+
+    return (p->turn > least ? p->turn : least) + 1;
+}
+
 struct pool_share *pool_join(struct pool *p, const uint8_t whose[static POOL_WHOSE_LEN]) {
     struct pool_share *s;
 
@@ -82,6 +89,7 @@ struct pool_share *pool_join(struct pool *p, const uint8_t whose[static POOL_WHO
         if (!s)
             return NULL;
         memcpy(s->whose, whose, sizeof s->whose);
+        s->taken = first_turn(p);
         s->next = p->shares;
         s->link = &p->shares;
         if (s->next)
@@ -198,6 +206,8 @@ void pool_put(struct pool *p, uint8_t *buf) {
     give_back(p, buf);
     while ((w = next_waiter(p)) != NULL) { /* each takes one, or waits no longer */
         pool_unwait(p, w);
+        if (w->share && w->share->taken > p->turn)
+            p->turn = w->share->taken;
         w->ready(w);
     }
 }

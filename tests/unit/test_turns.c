@@ -178,6 +178,35 @@ static void a_buffer_is_wanted_by_who_has_fewer(void **state) {
     pool_leave(poor);
 }
 
+static void leave(struct line *l) {
+    pool_unwait(&pool, &l->w);
+    pool_leave(l->w.share);
+    while (l->n > 0)
+        pool_put(&pool, l->held[--l->n]);
+}
+
+/* A new key, or leaving and joining again, costs nothing: it must be worth nothing. */
+static void who_comes_again_and_again_gets_no_more(void **state) {
+    enum { HASTY = 40, TIMES = 400 };
+    unsigned steady = connect_peer(1, 1, 10);
+
+    for (uint8_t i = 0; i < HASTY; i++)
+        connect_peer(2 + i, 1, 10);
+    for (unsigned t = 0; t < TIMES; t++) {
+        run(10);
+        for (uint8_t i = 0; i < HASTY; i++) { /* each goes with what it got, and is back */
+            struct line *l = &lines[steady + 1 + i];
+
+            if (l->n == 0)
+                continue;
+            leave(l);
+            l->w.share = join(2 + i);
+            take_more(l);
+        }
+    }
+    assert_true(lines[steady].sent > TIMES / 4); /* a fair share is more than a half */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(equal_peers_get_as_much_as_each_other, open_pool,
@@ -188,6 +217,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(slow_connections_leave_room_for_others_of_their_peer,
                                         open_pool, close_pool),
         cmocka_unit_test_setup_teardown(a_buffer_is_wanted_by_who_has_fewer, open_pool, close_pool),
+        cmocka_unit_test_setup_teardown(who_comes_again_and_again_gets_no_more, open_pool,
+                                        close_pool),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
