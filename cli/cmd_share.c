@@ -41,10 +41,9 @@ static const struct usage usage = {
         "\n"
         "RATE is a number of bytes a second: 800K and 1.5M count in 1024s, 2MB in 1000s; at least\n"
         "4K, or off. Who takes at the same time gets an equal part. TCP and Ethernet come on top,\n"
-        "about 6 %. A line `share-limit = RATE` in ~/.config/lanyard/config is the default; when "
-        "it\n"
-        "is changed, it counts at once for what runs. At the prompt `share --limit RATE` does the\n"
-        "same.\n",
+        "about 6 %. A line `share-limit = RATE` in ~/.config/lanyard/config is the default; when\n"
+        "it is changed, it counts at once for what runs. At the prompt `share --limit RATE` does\n"
+        "the same.\n",
 };
 
 struct sharing {

@@ -12,8 +12,9 @@
  *     prompt      everything                   our state, the folder      both
  *                                              where it was started
  *
- * The system: libraries, /etc, /proc, and our settings. None of it is needed for a command to work:
- * where the kernel lacks it, -v says so.
+ * The system: libraries, /etc, /proc, and our settings. `doctor`, which looks at everything, keeps
+ * its files and ports; `id` and `trust` begin and end. Nothing of this is needed for a command to
+ * work: where the kernel lacks it, -v says so.
  */
 #ifndef CLI_CONFINED_H
 #define CLI_CONFINED_H

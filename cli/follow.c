@@ -31,11 +31,12 @@ static void on_settled(uv_timer_t *timer) {
 
     config_init(&c);
     err = config_load(&c, path, &e);
-    if (err) {
-        warn("%s, line %u: %s; the limit stays as it is", path, e.line,
-             e.text ? e.text : err_text(err));
+    if (e.text)
+        warn("%s, line %u: %s; the limit stays as it is", path, e.line, e.text);
+    else if (err)
+        warn("%s: %s; the limit stays as it is", path, err_text(err));
+    if (err)
         return;
-    }
     if (c.limits[f->which] == f->seen)
         return;
     f->seen = c.limits[f->which];

@@ -8,8 +8,8 @@
  * when it answered. Peers are told apart by their keys; we ourselves are left out, and whoever
  * bears a name that we know under another key is not listened to. Anybody can announce a thousand
  * peers that are none: those whose key we know are asked first, and whoever does not answer at once
- * holds up nobody. Peers that were added (--peer)
- * replace discovery: only they are asked, and nothing is waited for. Loop of the client.
+ * holds up nobody. Peers that were added (--peer) replace discovery: only they are asked, and
+ * nothing is waited for. Loop of the client.
  */
 #ifndef CLI_SURVEY_H
 #define CLI_SURVEY_H

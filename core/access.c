@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/access.h"
 
-#include "core/err.h"
-
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -22,7 +20,7 @@ int access_make(struct access_code *code) {
 
     if (RAND_priv_bytes(bits, sizeof bits) != 1) {
         ERR_clear_error();
-        return ERR_TLS;
+        return -EIO;
     }
     for (unsigned i = 0; i < ACCESS_CODE_LEN; i++)
         code->text[i] = alphabet[bits[i] % 32];

@@ -36,7 +36,7 @@ struct access_bond {
 
 enum access_role { ACCESS_DIALLER, ACCESS_LISTENER };
 
-/* A new one. 0, or ERR_TLS: there is no randomness. */
+/* A new one. 0, or -EIO: the system gives no random bytes. */
 int access_make(struct access_code *code);
 /* What somebody typed. -EINVAL: no code can be meant. */
 int access_parse(struct access_code *code, const char *typed);

@@ -139,21 +139,17 @@ void confine_allow(struct confine *c, const char *path, enum confine_access acce
 }
 
 void confine_allow_system(struct confine *c) {
+    /* clang-format off */
     static const char *const read[] = {
         "/etc",
-        "/usr",
-        "/lib",
-        "/lib32",
-        "/lib64",
-        "/nix/store",
-        "/gnu/store", /* libraries */
-        "/proc",
-        "/sys/devices/system/cpu",
-        "/var/lib/dbus", /* the machine */
-        "/run/systemd/resolve",
-        "/run/resolvconf",
-        "/run/NetworkManager", /* resolv.conf */
+        /* libraries */
+        "/usr", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store",
+        /* the machine */
+        "/proc", "/sys/devices/system/cpu", "/var/lib/dbus",
+        /* where /etc/resolv.conf may lead */
+        "/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager",
     };
+    /* clang-format on */
     static const char *const devices[] = {"/dev/null", "/dev/zero",   "/dev/full",
                                           "/dev/tty",  "/dev/random", "/dev/urandom"};
 

@@ -90,7 +90,7 @@ int conn_accept(struct conn **c, const struct conn_env *env, uv_stream_t *listen
                 const struct conn_handler *h, void *owner);
 
 /* For a listener, right after conn_accept: all that the peer will hear is this error and sentence
- * (static), as soon as it can; instead of HELLO. It has REFUSE_MS to hear it. */
+ * (static), as soon as it can; instead of HELLO. It has 2 s to hear it. */
 void conn_refuse(struct conn *c, int why, const char *text);
 /* Closes now, without a word. on_closed follows. */
 void conn_abort(struct conn *c, int why);

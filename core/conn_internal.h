@@ -96,8 +96,8 @@ bool conn_is_taken(struct conn *c);
  * comes when it is our turn. */
 size_t conn_may_send(struct conn *c, size_t want);
 size_t conn_may_read(struct conn *c, size_t want);
-void conn_sent(struct conn *c,
-               size_t n); /* so many of them; 0: there is no room or nothing to send */
+/* So many of them were; 0: there is no room, or nothing to send. */
+void conn_sent(struct conn *c, size_t n);
 void conn_read(struct conn *c, size_t n, bool all); /* all: there may be more to read */
 bool conn_is_held(const struct conn *c);            /* it waits for its turn */
 void conn_say_alive(struct conn *c); /* PING, if we read so slowly that it must be told */

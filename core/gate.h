@@ -69,7 +69,8 @@ int gate_arrive(struct gate *g, struct gate_guest *guest, const struct sockaddr 
 /* Until it returns NULL, after each arrival: this one has left, close it. */
 struct gate_guest *gate_evict(struct gate *g, const struct gate_guest *for_whom);
 
-/* 0: it is inside, and with a code `answer` is our proof; or what it is refused with, and *text. */
+/* 0: it is inside, and with a code `answer` is our proof; else what it is refused with, and *text
+ * if there is more to say. A wrong code is counted. */
 int gate_auth(struct gate *g, struct gate_guest *guest, const struct gate_claim *claim,
               uint8_t answer[static WIRE_PROOF_LEN], const char **text);
 void gate_leave(struct gate_guest *guest); /* no-op if it has */

@@ -2,7 +2,7 @@
 /*
  * server -- answers the requests of other peers from our shares
  *
- *     server_new -> server_listen -> ... -> server_close -> on_closed
+ *     server_new -> on_event ... -> server_close -> on_closed
  *
  * Who may come in is said by its rules (core/gate). One switch over messages. Disk work runs as
  * jobs on the worker pool, at most UPLOAD_AHEAD frames ahead of each connection; no free buffer:

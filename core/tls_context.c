@@ -47,6 +47,12 @@ static int accept_any(X509_STORE_CTX *store, void *arg) {
     return 1;
 }
 
+/* The application protocol. In the second call 0 is success, unlike everywhere else. */
+static bool set_alpn(SSL_CTX *ssl) {
+    SSL_CTX_set_alpn_select_cb(ssl, choose_alpn, NULL);
+    return SSL_CTX_set_alpn_protos(ssl, tls_alpn, sizeof tls_alpn) == 0;
+}
+
 static bool set_options(SSL_CTX *ssl, const struct identity *id) {
     const char *ciphers = cpu_has_aes() ? "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
                                         : "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
@@ -60,18 +66,14 @@ static bool set_options(SSL_CTX *ssl, const struct identity *id) {
     SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     SSL_CTX_set_cert_verify_callback(ssl, accept_any, NULL);
     SSL_CTX_set_max_cert_list(ssl, CERT_LIST_MAX);
-    SSL_CTX_set_alpn_select_cb(ssl, choose_alpn, NULL);
     return SSL_CTX_set_min_proto_version(ssl, TLS1_3_VERSION) &&
            SSL_CTX_set_max_proto_version(ssl, TLS1_3_VERSION) && SSL_CTX_set_num_tickets(ssl, 0) &&
            SSL_CTX_set_ciphersuites(ssl, ciphers) &&
            SSL_CTX_set1_groups_list(ssl, "X25519:P-256") &&
            SSL_CTX_set1_sigalgs_list(ssl, "ed25519") &&
            SSL_CTX_set1_client_sigalgs_list(ssl, "ed25519") &&
-           SSL_CTX_set_session_id_context(ssl, tls_alpn, sizeof tls_alpn) &&
-           SSL_CTX_set_alpn_protos(ssl, tls_alpn, sizeof tls_alpn) ==
-               0 && /* 0 is success here alone */
-           SSL_CTX_use_certificate(ssl, id->cert) &&
-           SSL_CTX_use_PrivateKey(ssl, id->pkey);
+           SSL_CTX_set_session_id_context(ssl, tls_alpn, sizeof tls_alpn) && set_alpn(ssl) &&
+           SSL_CTX_use_certificate(ssl, id->cert) && SSL_CTX_use_PrivateKey(ssl, id->pkey);
 }
 
 int tls_context_new(struct tls_context **ctx, const struct identity *id, enum tls_role role) {

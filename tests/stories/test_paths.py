@@ -31,6 +31,12 @@ def old(lacking):
     return [TOOLS / "oldkernel", *lacking, "--", LANYARD]
 
 
+def shared(host, lacking):
+    """The folder `music` of this host, and the port."""
+    a = host.spawn(*old(lacking), "share", "--json", "music")
+    return a, a.wait_event("ready")["port"]
+
+
 @contextlib.contextmanager
 def swapping(host, a, b):
     """a and b change places all the time."""
@@ -70,8 +76,7 @@ def test_a_served_folder_turns_into_a_link_that_leads_out(cable, lacking):
     (anna / "music/.link").symlink_to(outside)
     (anna / "music/one").write_text("inside")
     (anna / "music/.one").symlink_to(outside / names[0])
-    a = anna.spawn(*old(lacking), "share", "--json", "music")
-    port = a.wait_event("ready")["port"]
+    a, port = shared(anna, lacking)
     arrived = 0
     with swapping(anna, anna / "music/live", anna / "music/.link"), \
             swapping(anna, anna / "music/one", anna / "music/.one"):
@@ -98,8 +103,7 @@ def test_a_root_that_was_swapped_for_a_link(cable, lacking):
     outside = make_outside(anna, ["song"])
     (anna / "music").mkdir()
     (anna / "music/song").write_text("inside")
-    a = anna.spawn(*old(lacking), "share", "--json", "music")
-    port = a.wait_event("ready")["port"]
+    _, port = shared(anna, lacking)
     (anna / "music").rename(anna / "was music")
     (anna / "music").symlink_to(outside)
     bert.run("lanyard", "download", anna.address, port, "music").ok()
@@ -116,8 +120,7 @@ def test_links_that_lead_out_are_never_followed(cable, lacking):
                          ("file", outside / "song"), ("proc", "/proc/self/root"),
                          ("twice", "up/../absolute")]:
         (anna / "music" / name).symlink_to(target)
-    a = anna.spawn(*old(lacking), "share", "--json", "music")
-    port = a.wait_event("ready")["port"]
+    _, port = shared(anna, lacking)
     for path in ["absolute/song", "up/song", "root/etc/passwd", "proc/etc/passwd", "twice/song"]:
         bert.run("lanyard", "download", anna.address, port, "music/" + path).exits(3)
     p = bert.spawn(*old(lacking), "download", anna.address, port, "music")
