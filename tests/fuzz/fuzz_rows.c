@@ -6,7 +6,7 @@
  */
 #include "cli/listing.h"
 #include "proto/name.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/world.h"
 
 #include <jansson.h>
 
@@ -47,24 +47,13 @@ static void check_json(char *line) {
     json_decref(o);
 }
 
-static void check_shown(const char *line) {
-    size_t len = strlen(line), slashes = 0;
-    char *again = malloc(4 * len + 1);
-
-    must(again && name_utf8_ok(line, len));
-    for (size_t i = 0; i < len; i++)
-        slashes += line[i] == '\\';
-    must(name_show(line, len, again, 4 * len + 1) == len + slashes);
-    free(again);
-}
-
 static void check_lines(char *text, bool json, size_t n) {
     for (char *line = next_line(&text); line; line = next_line(&text)) {
         must(n-- > 0);
         if (json)
             check_json(line);
         else
-            check_shown(line);
+            must_be_shown(line);
     }
     must(n == 0);
 }
