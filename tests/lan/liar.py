@@ -7,23 +7,20 @@ Every text it sends is EVIL. ANSWER: how it answers requests: "rows" (default), 
 what it offers as "film", as JSON: {"row": PATH, "entries": [[KIND, MODE, PARENT, NAME, TARGET],
 ...]}.
 
-    Stranger(host, port)                a dialler: send, receive, ended
+Who dials and says what it likes is a Stranger (stranger.py).
 """
 import contextlib
-import functools
 import hashlib
 import json
 import pathlib
 import socket
-import ssl
 import struct
-import subprocess
 import sys
 import threading
 
-HELLO, AUTH, AUTHED, ERROR, BYE, INFO_GET, INFO = 1, 2, 3, 6, 7, 0x10, 0x11
-LIST, ENTRIES, FIND, FOUND, OPEN, OPENED = 0x12, 0x13, 0x14, 0x15, 0x20, 0x21
-MANIFEST_GET, MANIFEST, GET = 0x22, 0x23, 0x24
+from stranger import (AUTH, AUTHED, BYE, ERROR, FIND, HELLO, INFO, INFO_GET, LIST, MANIFEST,
+                      MANIFEST_GET, OPEN, OPENED, Closed, Frames, Keys, context)
+
 LAST = 1
 
 # ESC, BEL, CSI as C1, newline, carriage return, backspace, DEL, right-to-left override and isolate,
@@ -97,97 +94,15 @@ class Liar:
             rows = [row(self.row)]
         return frame(kind + 1, struct.pack(">H", len(rows)) + b"".join(rows), req, LAST)
 
-    def serve(self, conn):
-        def take(n):
-            data = b""
-            while len(data) < n:
-                more = conn.recv(n - len(data))
-                if not more:
-                    raise EOFError
-                data += more
-            return data
-        try:
-            conn.sendall(self.hello())
+    def serve(self, frames):
+        with contextlib.suppress(OSError, Closed):
+            frames.sock.sendall(self.hello())
             while True:
-                length, kind, _, req = struct.unpack(">IBBH", take(8))
-                conn.sendall(self.reply(kind, req, take(length)))
-        except (OSError, EOFError):
-            pass
-
-
-@functools.lru_cache(None)
-def make_key(folder):
-    """An Ed25519 key and its certificate: their files."""
-    key, cert = pathlib.Path(folder, "liar.key"), pathlib.Path(folder, "liar.crt")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", key,
-                    "-out", cert, "-days", "2", "-subj", "/CN=liar"], check=True,
-                   capture_output=True)
-    return cert, key
-
-
-def context(folder):
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.minimum_version = ssl.TLSVersion.TLSv1_3
-    made.num_tickets = 0
-    made.set_alpn_protocols(["lanyard/1"])
-    made.load_cert_chain(*make_key(folder))
-    return made
-
-
-class Stranger:
-    """Says HELLO and AUTH, then whatever is asked of it."""
-
-    def __init__(self, folder, host, port, auth=True):
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
-        tls.set_alpn_protocols(["lanyard/1"])
-        tls.load_cert_chain(*make_key(folder))
-        self.conn = tls.wrap_socket(socket.create_connection((host, port), 20))
-        self.conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.send(HELLO, b"LANY\x01\x00" + struct.pack(">IH", 0, 0) + str8(b"stranger")
-                  + str8(b"x"))
-        if auth:
-            self.send(AUTH, b"\0\0")
-            while self.receive()[0] != AUTHED:
-                pass
-
-    def send(self, kind, payload=b"", req=1):
-        self.conn.sendall(frame(kind, payload, req))
-
-    def take(self, n):
-        data = b""
-        while len(data) < n:
-            more = self.conn.recv(n - len(data))
-            if not more:
-                raise EOFError
-            data += more
-        return data
-
-    def receive(self):
-        """(type, payload) of the next frame, or EOFError."""
-        length, kind, _, _ = struct.unpack(">IBBH", self.take(8))
-        return kind, self.take(length)
-
-    def code(self):
-        """The code of the ERROR that comes next; None if another frame or the end does."""
-        with contextlib.suppress(EOFError, OSError):
-            kind, payload = self.receive()
-            if kind == ERROR:
-                return struct.unpack(">H", payload[:2])[0]
-
-    def ended(self):
-        """Has the other side closed? Waits for it."""
-        try:
-            while True:
-                self.receive()
-        except TimeoutError:
-            return False
-        except (EOFError, OSError):
-            return True
+                frames.sock.sendall(self.reply(*frames.hear()))
 
 
 def main(folder, port, answer="rows"):
-    tls, liar = context(folder), Liar(answer)
+    tls, liar = context(Keys(pathlib.Path(folder))[0], server=True), Liar(answer)
     listener = socket.create_server(("::", int(port)), family=socket.AF_INET6,
                                     dualstack_ipv6=True)
     print("ready", flush=True)
@@ -197,7 +112,7 @@ def main(folder, port, answer="rows"):
             conn = tls.wrap_socket(conn, server_side=True)
         except OSError:
             continue
-        threading.Thread(target=liar.serve, args=(conn,), daemon=True).start()
+        threading.Thread(target=liar.serve, args=(Frames(conn),), daemon=True).start()
 
 
 if __name__ == "__main__":
