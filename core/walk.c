@@ -3,6 +3,7 @@
 
 #include "core/fs.h"
 #include "core/grow.h"
+#include "core/names.h"
 #include "proto/name.h"
 
 #include <dirent.h>
@@ -10,21 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { KEEP_MAX = 1 << 20 }; /* bytes of names that are kept for the next folder */
-
-/* The names of one folder. */
-struct name {
-    uint64_t head; /* the first 8 bytes, so that most comparisons do not look at the text */
-    size_t at;     /* in the text, NUL-terminated */
-};
-
-struct names {
-    struct name *all;
-    size_t n, cap;
-    char *text;
-    size_t text_len, text_cap;
-};
 
 /* Folders that wait for their turn, first in, first out: the number of the folder's entry, and its
  * path as the difference to the folder before. Neighbours share most of it, so that a record has
@@ -57,54 +43,12 @@ struct walk {
     uint32_t entry; /* its number */
     unsigned depth; /* components of its path */
     struct names names;
-    size_t next; /* the name that comes next */
 
     uint32_t n; /* entries yielded */
     struct queue queue;
     size_t dir_len;              /* bytes of the current folder's path, at the front of: */
     char path[PATH_MAX_LEN + 1]; /* the path of the last entry */
 };
-
-/* --- names of a folder ---------------------------------------------------------------------- */
-
-static int names_add(struct names *s, const struct dirent *e) {
-    size_t len = strlen(e->d_name);
-    struct name *all = grow(s->all, &s->cap, s->n + 1, sizeof *all);
-    if (!all)
-        return -ENOMEM;
-    s->all = all;
-    char *text = grow(s->text, &s->text_cap, s->text_len + len + 1, 1);
-    if (!text)
-        return -ENOMEM;
-    s->text = text;
-    struct name *n = &all[s->n++];
-    *n = (struct name){.at = s->text_len};
-    for (size_t i = 0; i < sizeof n->head; i++)
-        n->head = n->head << 8 | (i < len ? (uint8_t)e->d_name[i] : 0);
-    memcpy(text + s->text_len, e->d_name, len + 1);
-    s->text_len += len + 1;
-    return 0;
-}
-
-/* Bytewise: strcmp(3) compares unsigned bytes. */
-static int names_order(const void *a, const void *b, void *text) {
-    const struct name *x = a, *y = b;
-    if (x->head != y->head)
-        return x->head < y->head ? -1 : 1;
-    return strcmp((char *)text + x->at, (char *)text + y->at);
-}
-
-static void names_clear(struct names *s) {
-    free(s->all);
-    free(s->text);
-    *s = (struct names){0};
-}
-
-static void names_empty(struct names *s) {
-    if (s->text_cap > KEEP_MAX)
-        names_clear(s);
-    s->n = s->text_len = 0;
-}
 
 /* --- folders that wait ---------------------------------------------------------------------- */
 
@@ -169,6 +113,7 @@ int walk_new(struct walk **w, int root, const char *start, bool hidden, int dept
     (*w)->depth_max = depth_max;
     (*w)->start_depth = depth_of(start);
     (*w)->start = st;
+    names_init(&(*w)->names, NAMES_ROOM);
     strcpy((*w)->path, start); /* fs_stat has checked its length */
     return 0;
 }
@@ -247,11 +192,9 @@ static int read_names(struct walk *w) {
         else if (is_special(e->d_type))
             w->counts.special++;
         else if (!err && !is_passed_over(w, e))
-            err = names_add(&w->names, e);
+            err = names_add(&w->names, e->d_name);
     }
-    if (!err && w->names.n > 1)
-        qsort_r(w->names.all, w->names.n, sizeof *w->names.all, names_order, w->names.text);
-    return err;
+    return err ? err : names_sort(&w->names);
 }
 
 /* 1: the next folder is open and its names are sorted; 0: there is none; below 0: an error. */
@@ -266,7 +209,6 @@ static int next_folder(struct walk *w) {
             continue;
         }
         w->depth = depth_of(w->path);
-        w->next = 0;
         err = read_names(w);
         return err ? err : 1;
     }
@@ -353,17 +295,22 @@ int walk_next(struct walk *w, struct walk_entry *e) {
     for (;;) {
         if (pauses(w))
             return -EAGAIN;
-        while (w->dir && w->next < w->names.n) {
-            int got = step(w);
+        const char *name;
+        int got = w->dir ? names_next(&w->names, &name) : 0;
+        if (got > 0) {
+            got = step(w);
             if (got == 0)
-                got = yield_name(w, e, w->names.text + w->names.all[w->next++].at);
+                got = yield_name(w, e, name);
             if (got)
                 return got;
+            continue;
         }
+        if (got < 0)
+            return got;
         if (w->dir)
             closedir(w->dir);
         w->dir = NULL;
-        int got = next_folder(w);
+        got = next_folder(w);
         if (got <= 0)
             return got;
     }

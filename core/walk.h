@@ -5,8 +5,9 @@
  *     walk_new -> walk_next ... -> walk_free
  *
  * Exactly the order of a manifest: entry 0 is the start itself, children of one folder follow each
- * other. Yields regular files, folders and symlinks; counts what it leaves out. Memory: the names
- * of one folder, and one record per folder that still waits. Blocking; one thread at a time.
+ * other. Yields regular files, folders and symlinks; counts what it leaves out. Memory: a few MiB
+ * for the names of one folder (core/names), and one record per folder that still waits. Blocking;
+ * one thread at a time.
  */
 #ifndef CORE_WALK_H
 #define CORE_WALK_H
@@ -56,7 +57,8 @@ struct walk_watch {
 };
 void walk_watch(struct walk *w, struct walk_watch *watch); /* outlives the walk; may be NULL */
 
-/* 1: *e is the next one; 0: the end; below 0: an error (out of memory, stopped, -EAGAIN). */
+/* 1: *e is the next one; 0: the end; below 0: an error (out of memory, stopped, as of names) or
+ * -EAGAIN. */
 int walk_next(struct walk *w, struct walk_entry *e);
 /* Takes back the entry that was just yielded, not a folder: it counts as failed and the next one
  * has its number. */

@@ -2,6 +2,7 @@
 #include "core/walk.h"
 
 #include "core/fs.h"
+#include "core/names.h"
 #include "proto/name.h"
 #include "tests/unit/fail_alloc.h"
 #include "tests/unit/scratch.h"
@@ -116,6 +117,34 @@ static void sorted_bytewise(void **state) {
         assert_string_equal(e.path, sorted[i]);
     }
     assert_int_equal(walk_next(w, &e), 0);
+    walk_free(w);
+}
+
+/* More names than are kept in memory: all are there, in order, and the next folder's too. */
+static void a_folder_beyond_memory(void **state) {
+    enum { N = NAMES_ROOM / 256 + 1000 };
+    char path[300], last[PATH_MAX_LEN + 1] = "";
+    struct walk *w;
+    struct walk_entry e;
+    scratch_dir(&s, "full");
+    scratch_dir(&s, "next");
+    scratch_file(&s, "next/file", "");
+    for (unsigned i = 0; i < N; i++) {
+        snprintf(path, sizeof path, "full/%0255u", i * 7919 % N);
+        scratch_file(&s, path, "");
+    }
+    assert_int_equal(walk_new(&w, s.fd, "", false, -1), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(walk_next(w, &e), 1);
+    for (unsigned i = 0; i < N; i++) {
+        assert_int_equal(walk_next(w, &e), 1);
+        assert_true(strcmp(last, e.path) < 0);
+        strcpy(last, e.path);
+    }
+    assert_int_equal(walk_next(w, &e), 1);
+    assert_string_equal(e.path, "next/file");
+    assert_int_equal(walk_next(w, &e), 0);
+    assert_int_equal(walk_counts(w).failed, 0);
     walk_free(w);
 }
 
@@ -436,6 +465,7 @@ int main(void) {
         test(a_watched_walk),
         test(a_walk_that_pauses),
         test(sorted_bytewise),
+        test(a_folder_beyond_memory),
         test(leaves_out_and_counts),
         test(bad_starts),
         test(unreadable_folders_say_so),
