@@ -289,6 +289,7 @@ void selection_digests(struct selection_reader *r, uint64_t first, uint32_t n, u
     const uint64_t n_chunks = catalog_totals(r->sel->catalog)->chunks;
     uint8_t *buf = malloc(WIRE_CHUNK_SIZE);
     memset(out, 0, (size_t)n * WIRE_DIGEST_LEN);
+    r->hole_from = r->hole_to = 0; /* this is the last look: what no time tells shows here */
     for (uint32_t i = 0; buf && i < n && first < n_chunks && i < n_chunks - first; i++) {
         struct wire_record rec = load(r, first + i, locate(r, first + i), buf);
         memcpy(out + (size_t)i * WIRE_DIGEST_LEN, rec.digest, WIRE_DIGEST_LEN);

@@ -231,6 +231,33 @@ static void a_folder_that_moves_is_not_lost(void **state) {
     assert_int_equal(pthread_join(mover, NULL), 0);
 }
 
+/* Written within one tick of a coarse clock, a file has the times it had: what is told is nothing,
+ * or what is there now, but no hole that was seen before. */
+static void digests_look_at_holes_again(void **state) {
+    uint8_t digest[WIRE_DIGEST_LEN], expected[WIRE_DIGEST_LEN], none[WIRE_DIGEST_LEN] = {0};
+    uint8_t *chunk = calloc(1, MIB);
+    assert_non_null(chunk);
+    chunk[0] = 1;
+    digest_chunk(chunk, MIB, expected);
+    add("share");
+    for (int i = 0; i < 50; i++) {
+        int fd = fs_create(s.fd, "share/f", 0644);
+        assert_int_equal(ftruncate(fd, 2 * MIB), 0);
+        struct selection *sel = open_selection("share/f");
+        struct selection_reader *r = new_reader(sel);
+        selection_digests(r, 1, 1, digest);
+        assert_int_equal(pwrite(fd, chunk, 1, MIB), 1);
+        selection_digests(r, 1, 1, digest);
+        if (memcmp(digest, none, sizeof none) != 0)
+            assert_memory_equal(digest, expected, sizeof expected);
+        selection_reader_free(r);
+        selection_free(sel);
+        close(fd);
+        assert_int_equal(fs_unlink(s.fd, "share/f"), 0);
+    }
+    free(chunk);
+}
+
 int main(void) {
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -239,6 +266,7 @@ int main(void) {
         test(the_others_are_served),
         test(a_hole_of_a_changed_file_is_not_told),
         test(a_folder_that_moves_is_not_lost),
+        test(digests_look_at_holes_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
