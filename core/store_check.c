@@ -20,6 +20,14 @@ bool store_is_hole(int fd, uint64_t offset, uint64_t len) {
     return (uint64_t)data >= offset + len;
 }
 
+uint64_t store_extent(int fd, uint64_t offset, uint64_t end, bool *hole) {
+    off_t data = lseek(fd, (off_t)offset, SEEK_DATA), next = data;
+    *hole = data < 0 ? errno == ENXIO : (uint64_t)data > offset;
+    if (!*hole)
+        next = lseek(fd, (off_t)offset, SEEK_HOLE);
+    return next > (off_t)offset && (uint64_t)next < end ? (uint64_t)next : end;
+}
+
 int worker_digest(struct store *s, struct worker *w, int fd, uint64_t chunk, uint8_t *digest) {
     uint64_t offset = (chunk - w->cur.first_chunk) << WIRE_CHUNK_SHIFT;
     uint32_t len = catalog_chunk_len(&w->cur, chunk);

@@ -266,6 +266,8 @@ int worker_make_file(struct store *s, struct worker *w); /* with its whole size,
 
 /* Is there nothing but a hole? False also if the file system cannot tell. */
 bool store_is_hole(int fd, uint64_t offset, uint64_t len);
+/* What begins there ends where, at `end` at the latest: a hole, or data. */
+uint64_t store_extent(int fd, uint64_t offset, uint64_t end, bool *hole);
 /* Digest of the chunk at hand as fd has it; -ENODATA if the file ends before it does. */
 int worker_digest(struct store *s, struct worker *w, int fd, uint64_t chunk, uint8_t *digest);
 /* The error of a file that is not as it should be: as if it had no bytes. */

@@ -113,12 +113,16 @@ static int is_to_copy(const struct store *s, uint64_t chunk) {
     return rc ? rc : slot_is_absent(slot);
 }
 
+/* Holes stay holes, also those of a part of the chunk. */
 static int copy_bytes(struct update *u, int in, int out, uint64_t chunk) {
-    uint64_t offset = (chunk - u->to->cur.first_chunk) << WIRE_CHUNK_SHIFT;
-    uint32_t len = catalog_chunk_len(&u->to->cur, chunk);
-    if (store_is_hole(in, offset, len))
-        return store_put_zeros(u->s, out, offset, len);
-    return fs_copy(in, out, offset, len);
+    uint64_t at = (chunk - u->to->cur.first_chunk) << WIRE_CHUNK_SHIFT;
+    uint64_t end = at + catalog_chunk_len(&u->to->cur, chunk), next;
+    int rc = 0;
+    for (bool hole; !rc && at < end; at = next) {
+        next = store_extent(in, at, end, &hole);
+        rc = hole ? store_put_zeros(u->s, out, at, next - at) : fs_copy(in, out, at, next - at);
+    }
+    return rc;
 }
 
 /* What arrived is looked at: the old file may have changed since it was compared. */

@@ -108,6 +108,23 @@ def test_an_older_copy_with_bytes_where_a_hole_belongs(cable):
     assert blocks(outside / "film") <= 4 * MIB
 
 
+def test_a_copy_with_islands_takes_no_more_room_than_they(cable):
+    anna, bert = cable.hosts
+    with open(anna / "film", "wb") as f:
+        for island in range(64):
+            f.seek(island * MIB + 5000)
+            f.write(b"island")
+    inside, outside = bert.disk(16)
+    a = share(anna, "film")
+    words = anna.address, a.port, "film"
+    download(bert, *words, cwd=inside).ok()
+    with open(anna / "film", "r+b") as f:
+        f.write(b"one more")
+    download(bert, *words, "--update", cwd=inside).ok()
+    same(anna / "film", outside / "film")
+    assert blocks(outside / "film") <= blocks(anna / "film") + MIB
+
+
 @pytest.mark.parametrize("keep_mtime", [False, True])
 def test_one_percent_changed_since_the_interrupted_run(cable, keep_mtime):
     anna, bert = cable.hosts
