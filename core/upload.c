@@ -36,7 +36,7 @@ struct upload {
     struct pool_waiter waiter;
 
     struct asks asks;
-    uint32_t outstanding; /* chunks in the queue */
+    uint32_t outstanding; /* chunks in the queue, and of holes that are being looked at */
     uint64_t sent;
 };
 
@@ -152,7 +152,6 @@ static bool is_at_hole(struct upload *u, struct slot *slot) {
     slot->hole = slot->answered = 0;
     if (ask->kind == ASK_CHUNKS && ask->count > 1)
         slot->hole = selection_hole(slot->reader, ask->first, ask->count);
-    u->outstanding -= slot->hole;
     return slot->hole > 0;
 }
 
@@ -175,7 +174,6 @@ static int give_back(struct upload *u, const struct slot *slot) {
 
     rest.first += slot->answered;
     rest.count -= slot->answered;
-    u->outstanding += rest.count;
     return asks_push_front(&u->asks, rest);
 }
 
@@ -290,6 +288,7 @@ static void on_filled(uv_work_t *work, int status) {
         free_if_down(u);
         return;
     }
+    u->outstanding -= slot->answered;
     if (err < 0) {
         pool_put(u->env->pool, frame);
     } else {
