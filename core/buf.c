@@ -198,16 +198,27 @@ static struct pool_waiter *next_waiter(struct pool *p) {
     return best;
 }
 
+/* Not that of whoever is served: one who holds less than others may be far ahead of them, and each
+ * who came anew would put the next one still further back. */
+static void note_turn(struct pool *p) {
+    uint64_t least = UINT64_MAX;
+
+    for (const struct pool_waiter *w = p->waiters.next; w != &p->waiters; w = w->next)
+        if (w->share && w->share->taken < least)
+            least = w->share->taken;
+    if (least != UINT64_MAX && least > p->turn)
+        p->turn = least;
+}
+
 void pool_put(struct pool *p, uint8_t *buf) {
     struct pool_waiter *w;
 
     if (!buf)
         return;
     give_back(p, buf);
+    note_turn(p);
     while ((w = next_waiter(p)) != NULL) { /* each takes one, or waits no longer */
         pool_unwait(p, w);
-        if (w->share && w->share->taken > p->turn)
-            p->turn = w->share->taken;
         w->ready(w);
     }
 }

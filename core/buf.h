@@ -39,7 +39,7 @@ struct pool {
     struct pool_share **holders; /* of each buffer, NULL: nobody, or it is free */
     struct pool_share *shares;   /* all of them */
     uint64_t taken_most;         /* buffers that one of the shares has taken so far */
-    uint64_t turn;               /* that one had taken whose turn came, the most of them */
+    uint64_t turn;               /* all who wait have taken so many */
     struct pool_waiter waiters;
 };
 

@@ -207,6 +207,21 @@ static void who_comes_again_and_again_gets_no_more(void **state) {
     assert_true(lines[steady].sent > TIMES / 4); /* a fair share is more than a half */
 }
 
+/* Whoever came last must not wait until all others have had what they are ahead. */
+static void who_comes_later_is_served_as_the_others(void **state) {
+    unsigned before[LINES_MAX];
+
+    for (uint8_t peer = 0; peer < LINES_MAX; peer++) {
+        connect_peer(peer, 1, 10);
+        run(2);
+    }
+    for (unsigned i = 0; i < LINES_MAX; i++)
+        before[i] = lines[i].sent;
+    run(400); /* 15 buffers for each */
+    for (unsigned i = 1; i < LINES_MAX; i++)
+        assert_near(lines[i].sent - before[i], lines[0].sent - before[0], 15);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(equal_peers_get_as_much_as_each_other, open_pool,
@@ -218,6 +233,8 @@ int main(void) {
                                         open_pool, close_pool),
         cmocka_unit_test_setup_teardown(a_buffer_is_wanted_by_who_has_fewer, open_pool, close_pool),
         cmocka_unit_test_setup_teardown(who_comes_again_and_again_gets_no_more, open_pool,
+                                        close_pool),
+        cmocka_unit_test_setup_teardown(who_comes_later_is_served_as_the_others, open_pool,
                                         close_pool),
     };
 
