@@ -35,9 +35,8 @@ static const struct usage usage = {
         "one that differs is not touched. With --update each file of it that differs is\n"
         "replaced, unless it is newer here. Only chunks that differ are fetched, and nothing is\n"
         "deleted.\n"
-        "\n"
-        "RATE is a number of bytes a second: 800K and 1.5M count in 1024s, 2MB in 1000s; at least\n"
-        "4K, or off. TCP and Ethernet come on top, about 6 %. A line `download-limit = RATE` in\n"
+        "\n" RATE_HELP
+        " TCP and Ethernet come on top, about 6 %. A line `download-limit = RATE` in\n"
         "~/.config/lanyard/config is the default; when it is changed, it counts at once for what\n"
         "runs.\n",
 };

@@ -4,6 +4,7 @@
 #include "cli/json.h"
 #include "cli/loop.h"
 #include "cli/opts.h"
+#include "cli/rate.h"
 #include "cli/sharer.h"
 #include "cli/stop.h"
 #include "cli/table.h"
@@ -38,9 +39,8 @@ static const struct usage usage = {
         "Every machine of the same link may read it, unless --code or --to say otherwise. A PEER\n"
         "is a name that `lanyard trust list` shows, NAME#ID, or a KEY. --code makes a new code\n"
         "for this run; tell it to those who may come in. After 5 wrong ones it is void.\n"
-        "\n"
-        "RATE is a number of bytes a second: 800K and 1.5M count in 1024s, 2MB in 1000s; at least\n"
-        "4K, or off. Who takes at the same time gets an equal part. TCP and Ethernet come on top,\n"
+        "\n" RATE_HELP
+        " Who takes at the same time gets an equal part. TCP and Ethernet come on top,\n"
         "about 6 %. A line `share-limit = RATE` in ~/.config/lanyard/config is the default; when\n"
         "it is changed, it counts at once for what runs. At the prompt `share --limit RATE` does\n"
         "the same.\n",

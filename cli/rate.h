@@ -11,6 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What a --limit takes, for its help; goes on in the same line. */
+#define RATE_HELP                                                                                  \
+    "RATE is a number of bytes a second: 800K and 1.5M count in 1024s, 2MB in 1000s; at least\n"   \
+    "4K, or off."
 #define RATE_WANTED "bytes a second, at least 4K (800K, 1.5M, 2MB), or off"
 
 struct rate_option {
