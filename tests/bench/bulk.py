@@ -19,9 +19,7 @@ def bulk(case):
     size = case.scale(1024, 64)
     case.told(size=size)
     with Lan(2, daemons=False) as lan:
-        served = lan.hosts[0].files / "served"
-        served.mkdir()
-        gauge.random_file(served / "film", size)
+        gauge.film_to_serve(lan.hosts[0], size)
         runs = race(case, lan, case.present([c() for c in FIELD]), "film")
     yield from figures(runs, size * MIB / 1e6, "MB/s", TARGETS)
     spent = [(r["client_cpu"] + r["server_cpu"]) / (size * MIB / 1e9) for r in of(runs, "lanyard")]

@@ -181,9 +181,7 @@ def idle(case):
     case.told(n=n, seconds=seconds)
     with Lan(2, daemons=False) as lan:
         anna, bert = lan.hosts
-        (anna / "served").mkdir()
-        gauge.random_file(anna / "served" / "film", 1)
-        [server] = contestants.Lanyard().serve(anna, anna / "served")
+        [server] = contestants.Lanyard().serve(anna, gauge.film_to_serve(anna, 1))
         clients = [hold(bert, anna, 1)]  # what the first one costs is there once
         before = gauge.status(server.pid, "VmRSS")
         clients.append(hold(bert, anna, n))

@@ -85,6 +85,14 @@ def random_file(path, mib):
     return pathlib.Path(path)
 
 
+def film_to_serve(host, mib):
+    """The folder `served` of a host, with a file `film` in it."""
+    served = host.files / "served"
+    served.mkdir()
+    random_file(served / "film", mib)
+    return served
+
+
 def many_files(root, n, folders=1, content=lambda i: b""):
     """Files spread evenly over folders; one folder: right in the root."""
     each = -(-n // folders)

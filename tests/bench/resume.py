@@ -38,9 +38,8 @@ def resume(case):
     runs = []
     with Lan(2, daemons=False) as lan:
         anna, bert = lan.hosts
-        (anna / "served").mkdir()
-        gauge.random_file(anna / "served" / "film", size // MIB)
-        server = contestants.Lanyard().serve(anna, anna / "served")[0]
+        served = gauge.film_to_serve(anna, size // MIB)
+        server = contestants.Lanyard().serve(anna, served)[0]
         words = [anna.address, 5000, "film"]
         for i in range(case.rounds):
             gauge.touch_pages(lan.dir, case.scale(2048, 64))

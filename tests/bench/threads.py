@@ -43,9 +43,7 @@ def threads(case):
     size = case.scale(1024, 64)
     case.told(size=size)
     with Lan(2, daemons=False) as lan:
-        served = lan.hosts[0].files / "served"
-        served.mkdir()
-        gauge.random_file(served / "film", size)
+        served = gauge.film_to_serve(lan.hosts[0], size)
         [server] = contestants.Lanyard().serve(lan.hosts[0], served)
         runs = [transfer(case, lan, server) for _ in range(case.rounds)]
     per_gb = 1e9 / (size * MIB)
