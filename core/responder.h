@@ -33,8 +33,9 @@ struct responder_host {
     struct open_job *opens;                       /* of all of them, the oldest first */
     uint64_t walked;                              /* names, for opens that are done */
     struct listing *listings;                     /* that wait for their turn, the oldest first */
-    bool lists;                                   /* one has it */
-    uint64_t turns;                               /* that are over */
+    struct listing *turn; /* those who have it, NULL: no job runs; its job reads it, too */
+    uv_work_t turn_work;
+    uint64_t turns; /* that are over */
 };
 
 int responder_accept(struct responder_host *host, uv_stream_t *listener);

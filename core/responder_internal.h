@@ -26,12 +26,11 @@ struct open_job {
 };
 
 struct listing {
-    uv_work_t work;       /* first: the request is the listing */
-    struct listing *next; /* that waits */
+    struct listing *next; /* that waits, or is in the same turn */
     struct responder *r;
     uint16_t req;
-    uint8_t type, mode; /* WIRE_LIST, or WIRE_FIND in this mode */
-    bool waits, running;
+    uint8_t type, mode;       /* WIRE_LIST, or WIRE_FIND in this mode */
+    bool waits, in_turn, ran; /* for a turn; in it; it was reached */
     char arg[PATH_MAX_LEN + 1];
     struct share_rows *rows;
     struct walk_watch watch;

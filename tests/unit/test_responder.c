@@ -252,12 +252,12 @@ static void walks_take_turns(void **state) {
 
 /* ---- searches in turn ---- */
 
-/* How many there are, or are at work. */
-static unsigned n_searches(bool running) {
+/* How many there are, or are in the turn that a worker has. */
+static unsigned n_searches(bool in_turn) {
     unsigned n = 0;
 
     for (const struct responder *r = host()->first; r; r = r->next)
-        n += r->listing && (r->listing->running || !running);
+        n += r->listing && (r->listing->in_turn || !in_turn);
     return n;
 }
 
