@@ -88,6 +88,7 @@ def test_strangers_cost_little(sharing):
     before = a.cpu()
     client = bert.spawn(*S_CLIENT, f"{anna.address}:{a.port}", "-tls1_3", *ALPN,
                         *make_key(bert, "ed25519"))
+    client.wait_line("LANY")  # before the others push it out: eight of an address may wait
     idle = bert.spawn("/usr/bin/python3", "-c",
                       "import socket, sys, time\n"
                       "all = [socket.create_connection((sys.argv[1], int(sys.argv[2])))"
