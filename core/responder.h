@@ -18,17 +18,6 @@
 #include "core/server.h"
 
 struct responder;
-struct responder_host;
-
-enum { WALKS_AT_ONCE = 2 }; /* of libuv's four workers */
-
-/* Walks for OPEN, one after the other, on one worker. */
-struct walker {
-    uv_work_t work; /* first: the request is the walker */
-    struct responder_host *host;
-    bool walks;              /* work runs; the loop's */
-    struct open_job *walked; /* the last one that it took, the worker's while it walks */
-};
 
 /* What responders need of their server; outlives them. */
 struct responder_host {
@@ -42,17 +31,13 @@ struct responder_host {
     void (*on_gone)(struct responder_host *host); /* one of them is down and freed */
     struct responder *first;                      /* all of them */
     struct open_job *opens;                       /* of all of them, the oldest first */
-    uv_mutex_t opens_lock; /* workers take from them; who only reads on the loop needs it not */
-    struct walker walkers[WALKS_AT_ONCE];
-    uint64_t walked;          /* names, for opens that are done */
-    struct listing *listings; /* that wait for their turn, the oldest first */
-    struct listing *turn;     /* those who have it, NULL: no job runs; its job reads it, too */
+    uint64_t walked;                              /* names, for opens that are done */
+    struct listing *listings;                     /* that wait for their turn, the oldest first */
+    struct listing *turn; /* those who have it, NULL: no job runs; its job reads it, too */
     uv_work_t turn_work;
     uint64_t turns; /* that are over */
 };
 
-void responder_init_opens(struct responder_host *host);
-void responder_clear_opens(struct responder_host *host); /* no responder is left */
 int responder_accept(struct responder_host *host, uv_stream_t *listener);
 void responder_close_all(struct responder_host *host);
 

@@ -14,11 +14,11 @@
 #include "proto/name.h"
 
 struct open_job {
-    struct open_job *next;           /* that came later */
-    _Atomic(struct walker *) walker; /* NULL: it waits for its turn */
-    struct open_job *walked_before;  /* by the same walker */
+    uv_work_t work;        /* first: the request is the job */
+    struct open_job *next; /* that came later */
     struct responder *r;
     uint16_t req;
+    bool walks; /* false: it waits for its turn */
     char path[PATH_MAX_LEN + 1];
     struct walk_watch watch;
     struct selection *selection;

@@ -4,9 +4,7 @@
  *
  *     responder_on_open -> waits -> walks -> OPENED | ERROR        in the order in which they came
  *
- * Walks of huge trees take long: those of all peers together leave workers to whoever reads. A
- * worker whose walk was short takes the next one itself: a crowd that opens small things does not
- * wait for the loop between each two of them.
+ * Walks of huge trees take long: those of all peers together leave workers to whoever reads.
  */
 #include "core/responder_internal.h"
 
@@ -16,49 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    NAMES_AT_ONCE = 8192, /* then the loop hears of the walks, however many wait */
-    NAMES_A_WALK = 128,   /* what one costs at least, in names: paths are resolved, too */
-};
+enum { WALKS_AT_ONCE = 2 }; /* of libuv's four workers */
 
 static void start_walks(struct responder_host *host);
 
-void responder_init_opens(struct responder_host *host) {
-    for (unsigned i = 0; i < WALKS_AT_ONCE; i++)
-        host->walkers[i].host = host;
-    /* only an error of the caller makes it fail */
-    uv_mutex_init(&host->opens_lock);
-}
+static void run_walk(uv_work_t *work) {
+    struct open_job *job = (struct open_job *)work;
 
-void responder_clear_opens(struct responder_host *host) { uv_mutex_destroy(&host->opens_lock); }
-
-/* The oldest one that waits becomes the walker's. */
-static struct open_job *next_walk(struct walker *w) {
-    struct open_job *job;
-
-    uv_mutex_lock(&w->host->opens_lock);
-    job = w->host->opens;
-    while (job && job->walker)
-        job = job->next;
-    if (job) {
-        job->walker = w;
-        job->walked_before = w->walked;
-        w->walked = job;
-    }
-    uv_mutex_unlock(&w->host->opens_lock);
-    return job;
-}
-
-static void run_walks(uv_work_t *work) {
-    struct walker *w = (struct walker *)work;
-    struct open_job *job = w->walked;
-    uint64_t names = 0;
-
-    while (job) {
-        job->err = selection_new(&job->selection, w->host->shares, job->path, &job->watch);
-        names += job->watch.seen + NAMES_A_WALK;
-        job = names < NAMES_AT_ONCE ? next_walk(w) : NULL;
-    }
+    job->err = selection_new(&job->selection, job->r->host->shares, job->path, &job->watch);
 }
 
 static void on_upload_gone(void *owner) { responder_job_done(owner); }
@@ -98,10 +61,14 @@ static void leave_queue(struct responder_host *host, const struct open_job *job)
     *at = job->next;
 }
 
-static void end_walk(struct open_job *job) {
+static void on_walked(uv_work_t *work, int status) {
+    struct open_job *job = (struct open_job *)work;
     struct responder *r = job->r;
     int err;
 
+    leave_queue(r->host, job);
+    r->host->walked += job->watch.seen;
+    start_walks(r->host);
     r->opening = NULL;
     if (responder_job_done(r)) {
         err = job->err < 0 ? responder_send_error(r, job->req, job->err) : adopt(r, job);
@@ -112,36 +79,16 @@ static void end_walk(struct open_job *job) {
     free(job);
 }
 
-static void on_walked(uv_work_t *work, int status) {
-    struct walker *w = (struct walker *)work;
-    struct responder_host *host = w->host;
-    struct open_job *job, *before;
-
-    uv_mutex_lock(&host->opens_lock); /* the other one may look for its next walk */
-    for (job = w->walked; job; job = job->walked_before) {
-        leave_queue(host, job);
-        host->walked += job->watch.seen;
-    }
-    uv_mutex_unlock(&host->opens_lock);
-    job = w->walked;
-    w->walked = NULL;
-    w->walks = false;
-    start_walks(host);
-    for (; job; job = before) { /* the host may go with the last one */
-        before = job->walked_before;
-        end_walk(job);
-    }
-}
-
 static void start_walks(struct responder_host *host) {
-    for (unsigned i = 0; i < WALKS_AT_ONCE; i++) {
-        struct walker *w = &host->walkers[i];
+    unsigned n = 0;
 
-        if (w->walks || !next_walk(w))
-            continue;
-        w->walks = true;
-        uv_queue_work(host->env->loop, &w->work, run_walks, on_walked); /* cannot fail */
-    }
+    for (const struct open_job *job = host->opens; job; job = job->next)
+        n += job->walks;
+    for (struct open_job *job = host->opens; job && n < WALKS_AT_ONCE; job = job->next)
+        if (!job->walks && uv_queue_work(host->env->loop, &job->work, run_walk, on_walked) == 0) {
+            job->walks = true;
+            n++;
+        }
 }
 
 int responder_on_open(struct responder *r, const struct msg *m) {
@@ -157,11 +104,9 @@ int responder_on_open(struct responder *r, const struct msg *m) {
     job->r = r;
     job->req = m->req;
     memcpy(job->path, m->open.path.at, m->open.path.len);
-    uv_mutex_lock(&r->host->opens_lock);
     while (*end)
         end = &(*end)->next;
     *end = job;
-    uv_mutex_unlock(&r->host->opens_lock);
     r->n_running++;
     r->opening = job;
     start_walks(r->host);
@@ -172,7 +117,7 @@ int responder_on_open(struct responder *r, const struct msg *m) {
 uint64_t responder_open_steps(const struct responder *r) {
     uint64_t steps = r->host->walked;
 
-    if (r->opening->walker)
+    if (r->opening->walks)
         return r->opening->watch.seen;
     for (const struct open_job *job = r->host->opens; job; job = job->next)
         steps += job->watch.seen;
@@ -181,20 +126,15 @@ uint64_t responder_open_steps(const struct responder *r) {
 
 void responder_stop_open(struct responder *r) {
     struct open_job *job = r->opening;
-    struct walker *w;
 
     if (!job)
         return;
-    uv_mutex_lock(&r->host->opens_lock);
-    w = job->walker;
-    if (!w)
-        leave_queue(r->host, job);
-    uv_mutex_unlock(&r->host->opens_lock);
-    if (w) { /* it ends as always, in a later turn of the loop */
+    if (job->walks) { /* it ends as always, in a later turn of the loop */
         job->watch.stop = true;
-        uv_cancel((uv_req_t *)&w->work); /* not begun: it has this one alone */
+        uv_cancel((uv_req_t *)&job->work);
         return;
     }
+    leave_queue(r->host, job);
     r->opening = NULL;
     r->n_running--;
     free(job);

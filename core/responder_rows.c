@@ -138,7 +138,8 @@ static void start_turn(struct responder_host *host) {
         l->in_turn = true;
         l->r->n_running++;
     }
-    uv_queue_work(host->env->loop, &host->turn_work, run_turn, on_turn); /* cannot fail */
+    uv_queue_work(host->env->loop, &host->turn_work, run_turn,
+                  on_turn); /* fails without run_turn */
 }
 
 int responder_next_page(struct responder *r) {

@@ -45,7 +45,6 @@ struct server {
 static void free_server(struct server *s) {
     gate_clear(&s->gate);
     conn_env_clear(&s->env);
-    responder_clear_opens(&s->host);
     pool_clear(&s->pool);
     free(s);
 }
@@ -266,7 +265,6 @@ int server_new(struct server **out, const struct server_options *o) {
                                       .on_ask_info = on_ask_info,
                                       .on_event = on_event,
                                       .on_gone = on_responder_gone};
-    responder_init_opens(&s->host);
     err = prepare(s, o);
     if (err < 0) {
         free_server(s);

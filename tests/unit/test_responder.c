@@ -229,7 +229,7 @@ static void walks_take_turns(void **state) {
         open_share(&all[i]);
     first = host()->opens;
     third = first->next->next;
-    assert_true(first->walker && first->next->walker && !third->walker && !third->next->walker);
+    assert_true(first->walks && first->next->walks && !third->walks && !third->next->walks);
     assert_int_equal(ask_steps(&all[2]), 0);
     host()->opens->watch.seen = 5;
     assert_int_equal(ask_steps(&all[0]), 5);
