@@ -142,7 +142,7 @@ static void print_failed(int code) {
     json_t *o = json_pack("{s:s, s:i}", "event", "failed", "code", code);
 
     json_put_bytes(o, "message", say_last(), strlen(say_last()));
-    json_event(o);
+    json_tell(o);
 }
 
 static void last_words(struct client *c) {

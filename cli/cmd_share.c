@@ -84,7 +84,7 @@ static void on_signal(uv_signal_t *handle, int signum) {
 /* ---- what is told ---- */
 
 static void print_event(struct sharing *s, json_t *o) {
-    if (json_event(o) != 0)
+    if (!json_tell(o))
         stop(s, CODE_FAILED); /* nobody listens any more */
 }
 
@@ -163,22 +163,27 @@ static const struct host_handler host_events = {
 
 /* ---- ready ---- */
 
-static void print_ready_json(struct sharing *s) {
+/* 0; -ENOMEM, or an error of writing. Who waits for this line would wait for ever. */
+static int print_ready_json(struct sharing *s) {
     json_t *shares = json_array(), *o;
     char name[4 * 64], id[KEY_TEXT_LEN + 1], *shown;
+    int err = 0;
 
-    for (unsigned i = 0; shares && i < s->host.shares.n; i++) {
+    for (unsigned i = 0; err == 0 && i < s->host.shares.n; i++) {
         const char *share = s->host.shares.all[i].name;
 
         shown = text_shown(share, strlen(share));
-        json_array_append_new(shares, json_string(shown ? shown : "?"));
+        err = json_array_append_new(shares, shown ? json_string(shown) : NULL);
         free(shown);
     }
     name_show(s->host.name, strlen(s->host.name), name, sizeof name);
     key_text(s->host.app->id.key, id);
     o = json_pack("{s:s, s:s, s:s%, s:i, s:o}", "event", "ready", "name", name, "id", id,
                   (size_t)KEY_SHORT_LEN, "port", (int)s->host.port, "shares", shares);
-    print_event(s, o);
+    if (err == 0)
+        return json_event(o);
+    json_decref(o);
+    return -ENOMEM;
 }
 
 void share_print_code(const struct host *h) {
@@ -217,7 +222,7 @@ void share_print(const struct host *h, const char *raw_name) {
 }
 
 static int start(struct sharing *s) {
-    int code;
+    int code, err;
 
     for (unsigned i = 0; i < STOP_SIGNALS; i++) {
         uv_signal_init(&s->loop, &s->signals[i]);
@@ -231,7 +236,9 @@ static int start(struct sharing *s) {
         return code;
     if (s->json) {
         share_print_code(&s->host);
-        print_ready_json(s);
+        err = print_ready_json(s);
+        if (err)
+            stop(s, fail(CODE_FAILED, "cannot say that we are ready: %s", err_text(err)));
     } else {
         share_print(&s->host, s->host.name);
         note("ready (Ctrl-C ends it)");
@@ -244,8 +251,11 @@ static int act(struct sharing *s) {
 
     if (err)
         return fail(CODE_FAILED, "cannot start: %s", err_text(err));
-    s->code = start(s);
-    s->closed = s->code != 0;
+    err = start(s);
+    if (err) {
+        s->code = err;
+        s->closed = true;
+    }
     while (!s->closed)
         uv_run(&s->loop, UV_RUN_ONCE);
     uv_close((uv_handle_t *)&s->guard, NULL);

@@ -77,7 +77,7 @@ static void on_stop(void *owner) {
 
 /* Nobody reads our events any more: no reason to go on. */
 static void print_event(struct download *d, json_t *o) {
-    if (json_event(o) != 0)
+    if (!json_tell(o))
         on_stop(d);
 }
 
@@ -171,7 +171,7 @@ static void print_done_json(const struct fetch_result *r, const char *path, doub
     if (json_put_bytes(o, "path", path, strlen(path)) == 0 && rest)
         json_object_update(o, rest);
     json_decref(rest);
-    json_event(o);
+    json_tell(o);
 }
 
 /* Exactly as it is when somebody else reads it, escaped on a terminal. */

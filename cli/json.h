@@ -9,6 +9,7 @@
 #define CLI_JSON_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 /* 0 or -ENOMEM. object may be NULL (then -ENOMEM), so that calls can be chained. */
 int json_put_bytes(json_t *object, const char *key, const char *bytes, size_t len);
@@ -17,5 +18,8 @@ int json_put_bytes(json_t *object, const char *key, const char *bytes, size_t le
  * 0; -ENOMEM (also for NULL); -EPIPE if nobody reads any more, or another error of writing. */
 int json_line(json_t *object);
 int json_event(json_t *object);
+/* json_event for one of many: without memory it is left out, and a warning says so. False if it
+ * could not be written: nobody reads us any more. */
+bool json_tell(json_t *object);
 
 #endif
