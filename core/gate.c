@@ -46,8 +46,12 @@ static unsigned count_waiting(const struct gate *g, int place, const uint8_t *ad
 
 int gate_arrive(struct gate *g, struct gate_guest *guest, const struct sockaddr *from,
                 uint64_t now_ms, const char **text) {
+    int near = g->rules.routed ? 1 : onlink_has(&g->links, from, now_ms);
+
     onlink_bytes(from, guest->addr);
-    if (g->rules.routed || onlink_has(&g->links, from, now_ms)) {
+    if (near < 0)
+        return near;
+    if (near) {
         guest->place = GATE_WAITS;
         ring_append(&g->waiting, guest);
         return 0;

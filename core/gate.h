@@ -62,8 +62,8 @@ int gate_init(struct gate *g, const struct gate_rules *rules,
               const uint8_t listener[static KEY_LEN]);
 void gate_clear(struct gate *g); /* wipes it; all guests must have left; takes a zeroed one */
 
-/* A connection came. 0; WIRE_ERR(DENIED): of another link, tell it *text; -EBUSY: close it, there
- * are enough of these. */
+/* A connection came. 0; WIRE_ERR(DENIED): of another link, tell it *text; else close it: -EBUSY,
+ * there are enough of these, or the error that kept us from knowing. */
 int gate_arrive(struct gate *g, struct gate_guest *guest, const struct sockaddr *from,
                 uint64_t now_ms, const char **text);
 /* Until it returns NULL, after each arrival: this one has left, close it. */

@@ -85,13 +85,15 @@ bool onlink_match(const struct onlink *o, const struct sockaddr *addr) {
     return false;
 }
 
-static void read_prefixes(struct onlink *o, uint64_t now_ms) {
+static int read_prefixes(struct onlink *o, uint64_t now_ms) {
     struct ifaddrs *all;
+    int err;
 
     o->read_at_ms = now_ms;
     if (getifaddrs(&all) != 0) {
-        log_warn("the interfaces of this machine cannot be read: %s", strerror(errno));
-        return; /* what was known stays */
+        err = errno ? -errno : -EIO;
+        log_warn("the interfaces of this machine cannot be read: %s", strerror(-err));
+        return err; /* what was known stays */
     }
     o->known = true;
     o->n = 0;
@@ -99,13 +101,16 @@ static void read_prefixes(struct onlink *o, uint64_t now_ms) {
         if (i->ifa_addr && (i->ifa_flags & IFF_UP))
             onlink_add(o, i->ifa_addr, i->ifa_netmask);
     freeifaddrs(all);
+    return 0;
 }
 
-bool onlink_has(struct onlink *o, const struct sockaddr *addr, uint64_t now_ms) {
+int onlink_has(struct onlink *o, const struct sockaddr *addr, uint64_t now_ms) {
     bool found = onlink_match(o, addr);
+    int err;
 
     if (o->known && now_ms - o->read_at_ms < (found ? YES_MS : NO_MS))
         return found;
-    read_prefixes(o, now_ms);
-    return onlink_match(o, addr);
+    err = read_prefixes(o, now_ms);
+    found = onlink_match(o, addr);
+    return found ? 1 : err;
 }

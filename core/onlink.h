@@ -27,8 +27,9 @@ struct onlink {
     uint64_t read_at_ms;
 };
 
-/* Zero it first. now_ms: of any clock that never goes back. */
-bool onlink_has(struct onlink *o, const struct sockaddr *addr, uint64_t now_ms);
+/* 1 or 0; a negative errno: it is none of those that are known, and the interfaces cannot be read.
+ * Zero it first. now_ms: of any clock that never goes back. */
+int onlink_has(struct onlink *o, const struct sockaddr *addr, uint64_t now_ms);
 
 /* An address as IPv6; all-zero if it is of another family. */
 void onlink_bytes(const struct sockaddr *addr, uint8_t out[static ONLINK_ADDR_LEN]);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/onlink.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <uv.h>
 
 #include <cmocka.h>
@@ -106,6 +108,22 @@ static void the_interfaces_are_read_now_and_then(void **state) {
     assert_int_equal(links.read_at_ms, 104000);
 }
 
+/* Nobody is called a stranger because we could not look. */
+static void interfaces_that_cannot_be_read_are_an_error(void **state) {
+    struct sockaddr_storage far, near;
+    struct rlimit were, none;
+
+    addr_of("198.51.100.1", &far);
+    addr_of("127.0.0.1", &near);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &were), 0);
+    none = (struct rlimit){0, were.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(onlink_has(&links, (struct sockaddr *)&far, 100000), -EMFILE);
+    assert_int_equal(onlink_has(&links, (struct sockaddr *)&near, 100000), 1);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &were), 0);
+    assert_int_equal(onlink_has(&links, (struct sockaddr *)&far, 100000), 0);
+}
+
 #define FRESH(test) cmocka_unit_test_setup(test, set_up)
 
 int main(void) {
@@ -116,6 +134,7 @@ int main(void) {
         FRESH(masks_that_say_nothing_open_nothing),
         FRESH(other_families_and_too_many_are_left_out),
         FRESH(the_interfaces_are_read_now_and_then),
+        FRESH(interfaces_that_cannot_be_read_are_an_error),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
