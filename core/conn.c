@@ -171,8 +171,8 @@ static void on_timer(uv_timer_t *timer) {
 
 /* BBR paces: it sends a little, sleeps, sends a little more. That is for routers far away; on one
  * link it costs a third of the throughput and a fifth of the processors' time (measured, see
- * tests/bench). Where it is the system's choice, take the kernel's own default instead, or Reno, the
- * only one that every process may have (tcp(7), tcp_allowed_congestion_control). */
+ * tests/bench). Where it is the system's choice, take the kernel's own default instead, or Reno,
+ * the only one that every process may have (tcp(7), tcp_allowed_congestion_control). */
 static void choose_congestion_control(uv_os_fd_t fd) {
     static const char *const instead[] = {"cubic", "reno"};
     char name[16] = ""; /* TCP_CA_NAME_MAX of the kernel */

@@ -18,7 +18,7 @@ struct open_job {
     struct open_job *next; /* that came later */
     struct responder *r;
     uint16_t req;
-    bool walks; /* false: it waits for its turn */
+    enum { OPEN_GLANCES, OPEN_WAITS, OPEN_WALKS } state;
     char path[PATH_MAX_LEN + 1];
     struct walk_watch watch;
     struct selection *selection;

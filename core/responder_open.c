@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * responder_open -- OPEN: the walk of what was asked for, a few at a time
+ * responder_open -- OPEN: the walk of what was asked for
  *
- *     responder_on_open -> waits -> walks -> OPENED | ERROR        in the order in which they came
+ *     responder_on_open -> glances -> OPENED | ERROR
+ *                          `-> waits -> walks -> OPENED | ERROR   in the order in which they came
  *
- * Walks of huge trees take long: those of all peers together leave workers to whoever reads.
+ * Walks of huge trees take long: those of all peers together, a few at a time, leave workers to
+ * whoever reads. Whether a tree is huge only a walk can tell: each OPEN begins with one that ends
+ * after a few names. So a crowd that opens small things does not queue behind one another, nor
+ * behind the huge ones.
  */
 #include "core/responder_internal.h"
 
@@ -14,7 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WALKS_AT_ONCE = 2 }; /* of libuv's four workers */
+enum {
+    GLANCE_NAMES = 256,
+    WALKS_AT_ONCE = 2, /* of libuv's four workers */
+};
 
 static void start_walks(struct responder_host *host);
 
@@ -66,6 +73,12 @@ static void on_walked(uv_work_t *work, int status) {
     struct responder *r = job->r;
     int err;
 
+    if (job->err == -E2BIG && !job->watch.stop) {
+        job->state = OPEN_WAITS;
+        job->watch.most = 0;
+        start_walks(r->host);
+        return;
+    }
     leave_queue(r->host, job);
     r->host->walked += job->watch.seen;
     start_walks(r->host);
@@ -79,14 +92,16 @@ static void on_walked(uv_work_t *work, int status) {
     free(job);
 }
 
+/* uv_queue_work() fails only without a function. */
 static void start_walks(struct responder_host *host) {
     unsigned n = 0;
 
     for (const struct open_job *job = host->opens; job; job = job->next)
-        n += job->walks;
+        n += job->state == OPEN_WALKS;
     for (struct open_job *job = host->opens; job && n < WALKS_AT_ONCE; job = job->next)
-        if (!job->walks && uv_queue_work(host->env->loop, &job->work, run_walk, on_walked) == 0) {
-            job->walks = true;
+        if (job->state == OPEN_WAITS) {
+            job->state = OPEN_WALKS;
+            uv_queue_work(host->env->loop, &job->work, run_walk, on_walked);
             n++;
         }
 }
@@ -103,13 +118,14 @@ int responder_on_open(struct responder *r, const struct msg *m) {
         return -ENOMEM;
     job->r = r;
     job->req = m->req;
+    job->watch.most = GLANCE_NAMES;
     memcpy(job->path, m->open.path.at, m->open.path.len);
     while (*end)
         end = &(*end)->next;
     *end = job;
     r->n_running++;
     r->opening = job;
-    start_walks(r->host);
+    uv_queue_work(r->host->env->loop, &job->work, run_walk, on_walked);
     return 0;
 }
 
@@ -117,7 +133,7 @@ int responder_on_open(struct responder *r, const struct msg *m) {
 uint64_t responder_open_steps(const struct responder *r) {
     uint64_t steps = r->host->walked;
 
-    if (r->opening->walks)
+    if (r->opening->state != OPEN_WAITS)
         return r->opening->watch.seen;
     for (const struct open_job *job = r->host->opens; job; job = job->next)
         steps += job->watch.seen;
@@ -129,7 +145,7 @@ void responder_stop_open(struct responder *r) {
 
     if (!job)
         return;
-    if (job->walks) { /* it ends as always, in a later turn of the loop */
+    if (job->state != OPEN_WAITS) { /* it ends as always, in a later turn of the loop */
         job->watch.stop = true;
         uv_cancel((uv_req_t *)&job->work);
         return;

@@ -135,11 +135,15 @@ void walk_only(struct walk *w, walk_wanted_fn *wanted, void *arg) {
 
 void walk_watch(struct walk *w, struct walk_watch *watch) { w->watch = watch; }
 
-/* One more name was looked at. 0; -ECANCELED: that is enough. */
+/* One more name was looked at. 0; -ECANCELED: that is enough; -E2BIG: it is too much. */
 static int step(struct walk *w) {
+    unsigned long long seen;
+
     if (!w->watch)
         return 0;
-    atomic_fetch_add_explicit(&w->watch->seen, 1, memory_order_relaxed);
+    seen = atomic_fetch_add_explicit(&w->watch->seen, 1, memory_order_relaxed) + 1;
+    if (w->watch->most && seen > w->watch->most)
+        return -E2BIG;
     return atomic_load_explicit(&w->watch->stop, memory_order_relaxed) ? -ECANCELED : 0;
 }
 

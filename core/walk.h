@@ -54,6 +54,9 @@ struct walk_watch {
     /* The walk's thread: when so many were seen, walk_next returns -EAGAIN, and goes on when this
      * is more; a folder is read as a whole. 0: it never pauses. */
     unsigned long long pause;
+    /* The same thread: when more than so many were seen, walk_next returns -E2BIG, also in the
+     * middle of a folder; the walk is of no more use. 0: no limit. */
+    unsigned long long most;
 };
 void walk_watch(struct walk *w, struct walk_watch *watch); /* outlives the walk; may be NULL */
 

@@ -20,7 +20,7 @@ static struct {
     struct conn_env env;
     struct shares shares;
     struct server *server;
-    uv_work_t work[THREADS];
+    uv_work_t work[2 * THREADS];
     uv_sem_t begun, go_on;
     bool counted, answered, closed;
 } t;
@@ -93,18 +93,34 @@ static void wait_for_go(uv_work_t *work) {
 
 static void went(uv_work_t *work, int status) {}
 
+/* Queues what holds all workers: `first` of t.work and the next ones. */
+static void queue_holds(unsigned first) {
+    for (unsigned i = first; i < first + THREADS; i++)
+        assert_int_equal(uv_queue_work(&t.loop, &t.work[i], wait_for_go, went), 0);
+}
+
+static void wait_until_held(void) {
+    for (unsigned i = 0; i < THREADS; i++)
+        uv_sem_wait(&t.begun);
+}
+
 static void hold_workers(void) {
     uv_sem_init(&t.begun, 0);
     uv_sem_init(&t.go_on, 0);
-    for (unsigned i = 0; i < THREADS; i++)
-        assert_int_equal(uv_queue_work(&t.loop, &t.work[i], wait_for_go, went), 0);
-    for (unsigned i = 0; i < THREADS; i++)
-        uv_sem_wait(&t.begun);
+    queue_holds(0);
+    wait_until_held();
 }
 
 static void let_workers_go(void) {
     for (unsigned i = 0; i < THREADS; i++)
         uv_sem_post(&t.go_on);
+}
+
+/* What was queued since they are held is done, the loop does not know it, they are held again. */
+static void let_workers_do_what_is_queued(void) {
+    queue_holds(THREADS);
+    let_workers_go();
+    wait_until_held();
 }
 
 /* ---- the test ---- */
@@ -139,6 +155,7 @@ static void who_has_gone_gets_no_search(void **state) {
 
 struct asker {
     struct conn *conn;
+    const char *below; /* what it opens of the share, "" for all */
     bool searches, opened, found, informed;
     uint64_t steps;
 };
@@ -165,11 +182,13 @@ static void on_dialled(void *owner, int why, const char *text, struct conn *c) {
     const char *share = strrchr(t.at.path, '/') + 1;
     struct msg m = {.type = WIRE_OPEN, .req = 1};
     struct asker *a = owner;
+    char path[256];
 
     assert_int_equal(why, 0);
     a->conn = c;
     conn_set_handler(c, &talk, a);
-    m.open.path = (struct bytes){(const uint8_t *)share, strlen(share)};
+    snprintf(path, sizeof path, "%s%s", share, a->below ? a->below : "");
+    m.open.path = (struct bytes){(const uint8_t *)path, strlen(path)};
     if (a->searches)
         m = (struct msg){.type = WIRE_FIND, .req = 1, .find.pattern = {(const uint8_t *)"no", 2}};
     assert_int_equal(conn_send(c, &m), 0);
@@ -218,36 +237,100 @@ static uint64_t ask_steps(struct asker *a) {
     return a->steps;
 }
 
-/* Two walk; who waits hears that those move, and leaves the queue when it goes. */
-static void walks_take_turns(void **state) {
-    static struct asker all[4];
-    const struct open_job *first, *third;
+static void make_it_huge(void) {
+    char name[16];
+
+    for (unsigned i = 0; i < 300; i++) { /* more than a glance takes in */
+        snprintf(name, sizeof name, "song %u", i);
+        scratch_file(&t.at, name, "");
+    }
+}
+
+static void until_none_glances(void) {
+    bool glances;
+
+    do {
+        uv_run(&t.loop, UV_RUN_ONCE);
+        glances = false;
+        for (const struct open_job *job = host()->opens; job; job = job->next)
+            glances = glances || job->state == OPEN_GLANCES;
+    } while (glances);
+}
+
+/* All look at a glance; of those who open something huge two walk. Who waits hears that those move,
+ * and leaves the queue when it goes. */
+static void huge_walks_take_turns(void **state) {
+    static struct asker all[5];
+    struct asker *walks[4], *waits[4];
+    unsigned n_walks = 0, n_waits = 0, i = 0;
+    struct open_job *walking = NULL, *last = NULL;
 
     memset(all, 0, sizeof all);
+    make_it_huge();
     hold_workers();
-    for (unsigned i = 0; i < 4; i++)
+    for (i = 0; i < 4; i++)
         open_share(&all[i]);
-    first = host()->opens;
-    third = first->next->next;
-    assert_true(first->walks && first->next->walks && !third->walks && !third->next->walks);
-    assert_int_equal(ask_steps(&all[2]), 0);
-    host()->opens->watch.seen = 5;
-    assert_int_equal(ask_steps(&all[0]), 5);
-    assert_int_equal(ask_steps(&all[2]), 5);
-    assert_int_equal(ask_steps(&all[3]), 5);
+    for (const struct open_job *job = host()->opens; job; job = job->next)
+        assert_int_equal(job->state, OPEN_GLANCES);
+    let_workers_do_what_is_queued();
+    until_none_glances();
+    i = 0;
+    for (struct open_job *job = host()->opens; job; job = job->next, i++) {
+        job->watch.seen = 0;
+        if (job->state == OPEN_WALKS) {
+            walks[n_walks++] = &all[i];
+            walking = job;
+        } else {
+            waits[n_waits++] = &all[i];
+        }
+    }
+    assert_int_equal(n_walks, 2);
+    assert_int_equal(n_waits, 2);
+    assert_int_equal(ask_steps(waits[0]), 0);
+    walking->watch.seen = 5;
+    assert_int_equal(ask_steps(walks[1]), 5);
+    assert_int_equal(ask_steps(waits[0]), 5);
+    assert_int_equal(ask_steps(waits[1]), 5);
 
-    conn_close(all[2].conn, 0);
-    until_opens(3);
+    all[4].below = "/film";
+    open_share(&all[4]);
+    for (last = host()->opens; last->next; last = last->next)
+        ;
+    assert_int_equal(last->state, OPEN_GLANCES); /* it does not wait for those before it */
+    conn_close(waits[0]->conn, 0);
+    until_opens(4);
     let_workers_go();
-    assert_true(comes(&all[0].opened) && comes(&all[1].opened) && comes(&all[3].opened));
-    assert_false(all[2].opened);
+    assert_true(comes(&all[4].opened) && comes(&waits[1]->opened));
+    assert_true(comes(&walks[0]->opened) && comes(&walks[1]->opened));
+    assert_false(waits[0]->opened);
     assert_null(host()->opens);
     assert_true(host()->walked > 5);
-    for (unsigned i = 0; i < 4; i++)
+    for (i = 0; i < 5; i++)
         if (all[i].conn)
             conn_close(all[i].conn, 0);
     server_close(t.server);
     assert_true(comes(&t.closed));
+}
+
+/* Who goes while a glance is queued, or done but not heard of, gets no walk. */
+static void who_has_gone_gets_no_walk(void **state) {
+    static struct asker all[2];
+
+    memset(all, 0, sizeof all);
+    make_it_huge();
+    hold_workers();
+    open_share(&all[0]);
+    open_share(&all[1]);
+    conn_close(all[0].conn, 0);
+    until_opens(1);
+    let_workers_do_what_is_queued();
+    host()->opens->watch.stop = true; /* as responder_stop_open does */
+    until_opens(0);
+    let_workers_go();
+    conn_close(all[1].conn, 0);
+    server_close(t.server);
+    assert_true(comes(&t.closed));
+    assert_false(all[0].opened || all[1].opened);
 }
 
 /* ---- searches in turn ---- */
@@ -296,7 +379,8 @@ static void searches_take_turns(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(who_has_gone_gets_no_search, setup, teardown),
-        cmocka_unit_test_setup_teardown(walks_take_turns, setup, teardown),
+        cmocka_unit_test_setup_teardown(huge_walks_take_turns, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_has_gone_gets_no_walk, setup, teardown),
         cmocka_unit_test_setup_teardown(searches_take_turns, setup, teardown),
     };
 
