@@ -86,7 +86,9 @@ struct store {
     int64_t incoming_ns;          /* the source's clock before `incoming` was listed */
     struct bits unchecked;        /* chunks on disk that are not believed yet */
     bool candidates;              /* the journal may have some */
-    time_t written;               /* when an earlier run wrote to the journal last; 0: none did */
+    atomic_uint unsynced;         /* small files since the last sync, see store_put.c */
+    atomic_bool syncing;
+    time_t written; /* when an earlier run wrote to the journal last; 0: none did */
     struct old old;
     uint64_t missing;   /* bytes, when an update ended with ERR_NO_SPACE */
     uint64_t n_changes; /* entries of DEST/NAME that were made, replaced, or given another mode */

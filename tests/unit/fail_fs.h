@@ -19,10 +19,11 @@
 static bool armed;
 static unsigned countdown; /* the call that takes it to 0 fails */
 static int fault;
-static const char *failed; /* which call it was */
+static const char *failed;    /* which call it was */
+static const char *only_call; /* only calls of this name are counted; NULL: all */
 
 static inline bool fails(const char *call) {
-    if (!armed || --countdown != 0)
+    if (!armed || (only_call && strcmp(call, only_call) != 0) || --countdown != 0)
         return false;
     failed = call;
     return true;

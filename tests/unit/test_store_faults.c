@@ -275,6 +275,57 @@ static void sync_fails(void **arg) {
     expect_only(&dest, "d");
 }
 
+/* Small files are brought to disk while others arrive. What the kernel says then it says once. */
+static void early_sync_fails(void **arg) {
+    enum { FILES = 64 };
+    struct item many[1 + FILES] = {{.kind = WIRE_DIR, .name = "d"}};
+    char names[FILES][8];
+    struct journal_header h;
+    struct source files;
+    struct store *s;
+    struct plan plan;
+    bool ok[FILES];
+    clean();
+    for (unsigned i = 0; i < FILES; i++) {
+        snprintf(names[i], sizeof names[i], "f%02u", i);
+        many[1 + i] = (struct item){
+            .kind = WIRE_FILE, .name = names[i], .size = MIB - 1, .seed = 1 + i, .version = 1};
+    }
+    source_make(&files, many, 1 + FILES);
+    assert_int_equal(open_store(&s, &dest, "d"), 0);
+    assert_int_equal(source_begin(s, &files, &plan), 0);
+    fault = -EIO;
+    only_call = "syncfs";
+    countdown = 1;
+    failed = NULL;
+    armed = true;
+    assert_int_equal(source_give(s, &files, 0, FILES), -EIO);
+    armed = false;
+    only_call = NULL;
+    assert_string_equal(failed, "syncfs");
+    plan_clear(&plan);
+    store_close(s);
+
+    int fd = openat(dest.fd, "d.lanyard-part/journal", O_RDONLY | O_CLOEXEC);
+    assert_int_equal(journal_read_header(fd, &h), 0);
+    assert_int_equal(h.flags, JOURNAL_VERIFY_ALL);
+    close(fd);
+    assert_int_equal(open_store(&s, &dest, "d"), 0);
+    assert_int_equal(source_begin(s, &files, &plan), 0);
+    assert_int_equal(plan.count[PLAN_HAVE], 0);
+    unsigned there = (unsigned)plan.count[PLAN_CHECK];
+    assert_true(there > 32 && there < FILES);
+    assert_int_equal(store_check(s, 0, there, ok), 0);
+    for (unsigned i = 0; i < there; i++)
+        assert_true(ok[i]);
+    assert_int_equal(source_give(s, &files, there, FILES - there), 0);
+    assert_int_equal(source_commit(s), 0);
+    plan_clear(&plan);
+    store_close(s);
+    source_clear(&files);
+    clean();
+}
+
 /* --- space ---------------------------------------------------------------------------------- */
 
 static void not_enough_space(void **arg) {
@@ -369,13 +420,10 @@ static void no_memory_at_first(void **arg) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(each_call_fails_once),
-        TEST(each_call_fails_when_resumed),
-        TEST(lock_races),
-        TEST(sync_fails),
-        TEST(not_enough_space),
-        TEST(disk_gets_full),
-        TEST(no_memory),
+        TEST(each_call_fails_once), TEST(each_call_fails_when_resumed),
+        TEST(lock_races),           TEST(sync_fails),
+        TEST(early_sync_fails),     TEST(not_enough_space),
+        TEST(disk_gets_full),       TEST(no_memory),
         TEST(no_memory_at_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
