@@ -9,6 +9,10 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
+enum {
+    HUGE_FROM = 300, /* names: more than a glance takes in */
+    A_TURN = 9000,   /* names: more than one turn of searches looks at */
+};
 enum { THREADS = 4, DEADLINE_MS = 10000 }; /* of libuv's pool, if nobody says otherwise */
 
 static struct {
@@ -237,10 +241,10 @@ static uint64_t ask_steps(struct asker *a) {
     return a->steps;
 }
 
-static void make_it_huge(void) {
+static void make_songs(unsigned n) {
     char name[16];
 
-    for (unsigned i = 0; i < 300; i++) { /* more than a glance takes in */
+    for (unsigned i = 0; i < n; i++) {
         snprintf(name, sizeof name, "song %u", i);
         scratch_file(&t.at, name, "");
     }
@@ -266,7 +270,7 @@ static void huge_walks_take_turns(void **state) {
     struct open_job *walking = NULL, *last = NULL;
 
     memset(all, 0, sizeof all);
-    make_it_huge();
+    make_songs(HUGE_FROM);
     hold_workers();
     for (i = 0; i < 4; i++)
         open_share(&all[i]);
@@ -317,7 +321,7 @@ static void who_has_gone_gets_no_walk(void **state) {
     static struct asker all[2];
 
     memset(all, 0, sizeof all);
-    make_it_huge();
+    make_songs(HUGE_FROM);
     hold_workers();
     open_share(&all[0]);
     open_share(&all[1]);
@@ -376,12 +380,56 @@ static void searches_take_turns(void **state) {
     assert_true(comes(&t.closed));
 }
 
+static void until_turns(uint64_t n) {
+    for (uint64_t end = uv_now(&t.loop) + DEADLINE_MS; host()->turns < n;) {
+        assert_true(uv_now(&t.loop) < end);
+        uv_run(&t.loop, UV_RUN_ONCE);
+    }
+}
+
+/* A turn looks at so many names, whoever needs them: those whom it did not reach are the first of
+ * the next one. */
+static void who_was_not_reached_is_next(void **state) {
+    static struct asker all[3];
+    const struct listing *a, *b, *c;
+
+    memset(all, 0, sizeof all);
+    make_songs(A_TURN);
+    hold_workers();
+    for (unsigned i = 0; i < 3; i++) {
+        all[i].searches = true;
+        ask(&all[i]);
+        until_searches(i + 1);
+    }
+    a = host()->turn;
+    b = host()->listings;
+    c = b->next;
+    assert_null(c->next);
+    let_workers_go();
+    until_turns(1);
+    assert_ptr_equal(host()->turn, b);
+    assert_ptr_equal(b->next, c);
+    assert_true(a->waits);
+    until_turns(2); /* b has used it up */
+    assert_ptr_equal(host()->turn, c);
+    assert_ptr_equal(c->next, a);
+    assert_true(b->waits);
+    assert_false(all[0].found || all[1].found || all[2].found);
+    assert_true(comes(&all[0].found) && comes(&all[1].found) && comes(&all[2].found));
+    assert_int_equal(n_searches(false), 0);
+    for (unsigned i = 0; i < 3; i++)
+        conn_close(all[i].conn, 0);
+    server_close(t.server);
+    assert_true(comes(&t.closed));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(who_has_gone_gets_no_search, setup, teardown),
         cmocka_unit_test_setup_teardown(huge_walks_take_turns, setup, teardown),
         cmocka_unit_test_setup_teardown(who_has_gone_gets_no_walk, setup, teardown),
         cmocka_unit_test_setup_teardown(searches_take_turns, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_was_not_reached_is_next, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
