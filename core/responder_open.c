@@ -19,7 +19,7 @@
 #include <string.h>
 
 enum {
-    GLANCE_NAMES = 256,
+    GLANCE = 2 * 256, /* each name counts twice: when its folder is read, and when it is told */
     WALKS_AT_ONCE = 2, /* of libuv's four workers */
 };
 
@@ -118,7 +118,7 @@ int responder_on_open(struct responder *r, const struct msg *m) {
         return -ENOMEM;
     job->r = r;
     job->req = m->req;
-    job->watch.most = GLANCE_NAMES;
+    job->watch.most = GLANCE;
     memcpy(job->path, m->open.path.at, m->open.path.len);
     while (*end)
         end = &(*end)->next;
