@@ -85,32 +85,30 @@ bool onlink_match(const struct onlink *o, const struct sockaddr *addr) {
     return false;
 }
 
-static int read_prefixes(struct onlink *o, uint64_t now_ms) {
+static void read_prefixes(struct onlink *o, uint64_t now_ms) {
     struct ifaddrs *all;
-    int err;
 
+    o->read = true;
     o->read_at_ms = now_ms;
+    o->err = 0;
     if (getifaddrs(&all) != 0) {
-        err = errno ? -errno : -EIO;
-        log_warn("the interfaces of this machine cannot be read: %s", strerror(-err));
-        return err; /* what was known stays */
+        o->err = errno ? -errno : -EIO;
+        log_warn("the interfaces of this machine cannot be read: %s", strerror(-o->err));
+        return; /* what was known stays */
     }
-    o->known = true;
     o->n = 0;
     for (const struct ifaddrs *i = all; i; i = i->ifa_next)
         if (i->ifa_addr && (i->ifa_flags & IFF_UP))
             onlink_add(o, i->ifa_addr, i->ifa_netmask);
     freeifaddrs(all);
-    return 0;
 }
 
 int onlink_has(struct onlink *o, const struct sockaddr *addr, uint64_t now_ms) {
     bool found = onlink_match(o, addr);
-    int err;
 
-    if (o->known && now_ms - o->read_at_ms < (found ? YES_MS : NO_MS))
-        return found;
-    err = read_prefixes(o, now_ms);
-    found = onlink_match(o, addr);
-    return found ? 1 : err;
+    if (!o->read || now_ms - o->read_at_ms >= (found ? YES_MS : NO_MS)) {
+        read_prefixes(o, now_ms);
+        found = onlink_match(o, addr);
+    }
+    return found ? 1 : o->err;
 }

@@ -23,7 +23,8 @@ struct onlink_prefix {
 struct onlink {
     struct onlink_prefix all[ONLINK_MAX];
     unsigned n;
-    bool known;
+    bool read; /* ever, or in vain */
+    int err;   /* of the last time */
     uint64_t read_at_ms;
 };
 

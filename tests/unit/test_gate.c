@@ -34,7 +34,7 @@ static void open_gate(struct gate_rules rules) {
 static int arrive(unsigned net, unsigned host) {
     struct sockaddr_in from = {.sin_family = AF_INET}, mask = {.sin_family = AF_INET};
 
-    gate.links = (struct onlink){.known = true};
+    gate.links = (struct onlink){.read = true};
     from.sin_addr.s_addr = htonl(10u << 24);
     mask.sin_addr.s_addr = htonl(0xffu << 24);
     onlink_add(&gate.links, (struct sockaddr *)&from, (struct sockaddr *)&mask);

@@ -96,7 +96,7 @@ static void the_interfaces_are_read_now_and_then(void **state) {
     addr_of("198.51.100.1", &far);
     addr_of("127.0.0.1", &near);
     assert_false(onlink_has(&links, (struct sockaddr *)&far, 100000));
-    assert_true(links.known);
+    assert_true(links.read);
     add("198.51.100.2", "255.255.255.0"); /* as if plugged in */
     assert_true(onlink_has(&links, (struct sockaddr *)&far, 100001));
     links.n--;
@@ -120,8 +120,14 @@ static void interfaces_that_cannot_be_read_are_an_error(void **state) {
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
     assert_int_equal(onlink_has(&links, (struct sockaddr *)&far, 100000), -EMFILE);
     assert_int_equal(onlink_has(&links, (struct sockaddr *)&near, 100000), 1);
+    assert_int_equal(onlink_has(&links, (struct sockaddr *)&far, 100500), -EMFILE);
+    assert_int_equal(links.read_at_ms, 100000); /* nor can anybody make us look all the time */
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &were), 0);
-    assert_int_equal(onlink_has(&links, (struct sockaddr *)&far, 100000), 0);
+    assert_int_equal(onlink_has(&links, (struct sockaddr *)&far, 101000), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(onlink_has(&links, (struct sockaddr *)&far, 102000), -EMFILE);
+    assert_int_equal(onlink_has(&links, (struct sockaddr *)&far, 102500), -EMFILE);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &were), 0);
 }
 
 #define FRESH(test) cmocka_unit_test_setup(test, set_up)
