@@ -19,6 +19,7 @@ struct open_job {
     struct responder *r;
     uint16_t req;
     enum { OPEN_GLANCES, OPEN_WAITS, OPEN_WALKS } state;
+    atomic_bool begun; /* a worker has it, not only its queue */
     char path[PATH_MAX_LEN + 1];
     struct walk_watch watch;
     struct selection *selection;

@@ -5,7 +5,7 @@
  *     responder_on_open -> glances -> OPENED | ERROR
  *                          `-> waits -> walks -> OPENED | ERROR   in the order in which they came
  *
- * Walks of huge trees take long: those of all peers together, a few at a time, leave workers to
+ * Walks of huge trees take long: those of all peers together, two at a time, leave workers to
  * whoever reads. Whether a tree is huge only a walk can tell: each OPEN begins with one that ends
  * after a few names. So a crowd that opens small things does not queue behind one another, nor
  * behind the huge ones.
@@ -19,7 +19,7 @@
 #include <string.h>
 
 enum {
-    GLANCE = 2 * 256, /* each name counts twice: when its folder is read, and when it is told */
+    GLANCE = 2 * 256,  /* each name counts twice: when its folder is read, and when it is told */
     WALKS_AT_ONCE = 2, /* of libuv's four workers */
 };
 
@@ -28,6 +28,7 @@ static void start_walks(struct responder_host *host);
 static void run_walk(uv_work_t *work) {
     struct open_job *job = (struct open_job *)work;
 
+    job->begun = true;
     job->err = selection_new(&job->selection, job->r->host->shares, job->path, &job->watch);
 }
 
@@ -73,8 +74,10 @@ static void on_walked(uv_work_t *work, int status) {
     struct responder *r = job->r;
     int err;
 
-    if (job->err == -E2BIG && !job->watch.stop) {
+    if (job->state == OPEN_GLANCES && job->err == -E2BIG && !job->watch.stop) {
         job->state = OPEN_WAITS;
+        job->begun = false;
+        job->err = 0;
         job->watch.most = 0;
         start_walks(r->host);
         return;
@@ -129,11 +132,11 @@ int responder_on_open(struct responder *r, const struct msg *m) {
     return 0;
 }
 
-/* Who waits for a turn moves as those move who have it. */
+/* Who waits for a turn, or for a worker, moves as those move who have one. */
 uint64_t responder_open_steps(const struct responder *r) {
     uint64_t steps = r->host->walked;
 
-    if (r->opening->state != OPEN_WAITS)
+    if (r->opening->begun)
         return r->opening->watch.seen;
     for (const struct open_job *job = r->host->opens; job; job = job->next)
         steps += job->watch.seen;

@@ -60,8 +60,8 @@ struct walk_watch {
 };
 void walk_watch(struct walk *w, struct walk_watch *watch); /* outlives the walk; may be NULL */
 
-/* 1: *e is the next one; 0: the end; below 0: an error (out of memory, stopped, as of names) or
- * -EAGAIN. */
+/* 1: *e is the next one; 0: the end; below 0: an error (out of memory, stopped, as of names), or
+ * -EAGAIN or -E2BIG for whoever watches. */
 int walk_next(struct walk *w, struct walk_entry *e);
 /* Takes back the entry that was just yielded, not a folder: it counts as failed and the next one
  * has its number. */

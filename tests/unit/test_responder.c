@@ -316,6 +316,60 @@ static void huge_walks_take_turns(void **state) {
     assert_true(comes(&t.closed));
 }
 
+/* 256 names are seen at a glance, one more is not. */
+static void a_glance_takes_in_so_much(void **state) {
+    static struct asker all[2];
+    char name[16];
+
+    memset(all, 0, sizeof all);
+    scratch_dir(&t.at, "less");
+    scratch_dir(&t.at, "more");
+    for (unsigned i = 0; i < 257; i++) {
+        snprintf(name, sizeof name, "more/%u", i);
+        scratch_file(&t.at, name, "");
+        if (i < 256) {
+            snprintf(name, sizeof name, "less/%u", i);
+            scratch_file(&t.at, name, "");
+        }
+    }
+    hold_workers();
+    all[0].below = "/less";
+    all[1].below = "/more";
+    open_share(&all[0]);
+    open_share(&all[1]);
+    let_workers_do_what_is_queued();
+    until_none_glances();
+    assert_int_equal(n_opens(), 1);
+    assert_int_equal(host()->opens->state, OPEN_WALKS);
+    assert_true(comes(&all[0].opened));
+    assert_false(all[1].opened);
+    let_workers_go();
+    assert_true(comes(&all[1].opened));
+    for (unsigned i = 0; i < 2; i++)
+        conn_close(all[i].conn, 0);
+    server_close(t.server);
+    assert_true(comes(&t.closed));
+}
+
+/* Who waits for a worker moves as those move who have one. */
+static void a_glance_that_is_queued_moves(void **state) {
+    static struct asker all[2];
+
+    memset(all, 0, sizeof all);
+    hold_workers();
+    open_share(&all[0]);
+    open_share(&all[1]);
+    assert_int_equal(ask_steps(&all[1]), 0);
+    host()->opens->watch.seen = 5;
+    assert_int_equal(ask_steps(&all[1]), 5);
+    let_workers_go();
+    assert_true(comes(&all[0].opened) && comes(&all[1].opened));
+    for (unsigned i = 0; i < 2; i++)
+        conn_close(all[i].conn, 0);
+    server_close(t.server);
+    assert_true(comes(&t.closed));
+}
+
 /* Who goes while a glance is queued, or done but not heard of, gets no walk. */
 static void who_has_gone_gets_no_walk(void **state) {
     static struct asker all[2];
@@ -427,6 +481,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(who_has_gone_gets_no_search, setup, teardown),
         cmocka_unit_test_setup_teardown(huge_walks_take_turns, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_glance_takes_in_so_much, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_glance_that_is_queued_moves, setup, teardown),
         cmocka_unit_test_setup_teardown(who_has_gone_gets_no_walk, setup, teardown),
         cmocka_unit_test_setup_teardown(searches_take_turns, setup, teardown),
         cmocka_unit_test_setup_teardown(who_was_not_reached_is_next, setup, teardown),
