@@ -291,7 +291,7 @@ static int put_all(struct put *p) {
  * files, ext4). An error is final, as it is in commit: asked again, the kernel says that all is
  * well. */
 static int sync_small(struct store *s, unsigned n) {
-    if (n == 0 || atomic_fetch_add(&s->unsynced, n) + n < SYNC_FILES ||
+    if (n == 0 || store_stopped(s) || atomic_fetch_add(&s->unsynced, n) + n < SYNC_FILES ||
         atomic_exchange(&s->syncing, true))
         return 0;
     atomic_store(&s->unsynced, 0);
@@ -310,9 +310,7 @@ int store_put(struct store *s, const struct msg *m, int *results) {
     rc = judge_all(&p);
     if (!rc)
         rc = s->task == STORE_COMPARES ? compare_all(&p) : put_all(&p);
-    if (!rc)
-        rc = sync_small(s, p.unsynced);
     rc = store_error_at(s, p.w, rc);
     worker_put(s, p.w);
-    return rc;
+    return rc ? rc : store_error(s, sync_small(s, p.unsynced)); /* it is of no entry */
 }

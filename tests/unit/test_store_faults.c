@@ -279,7 +279,7 @@ static void sync_fails(void **arg) {
 static void early_sync_fails(void **arg) {
     enum { FILES = 64 };
     struct item many[1 + FILES] = {{.kind = WIRE_DIR, .name = "d"}};
-    char names[FILES][8];
+    char names[FILES][8], path[PATH_MAX_LEN + 1];
     struct journal_header h;
     struct source files;
     struct store *s;
@@ -303,6 +303,8 @@ static void early_sync_fails(void **arg) {
     armed = false;
     only_call = NULL;
     assert_string_equal(failed, "syncfs");
+    store_failed_path(s, path);
+    assert_string_equal(path, ""); /* no file can be blamed */
     plan_clear(&plan);
     store_close(s);
 
