@@ -14,7 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LATE_MS = 2000, REFUSE_MS = 2000 };
+enum {
+    LATE_MS = 2000,
+    REFUSE_MS = 2000,
+    NEAR_US = 10000, /* of the handshake of TCP, there and back: on one link, Wi-Fi as well */
+};
 
 static void on_timer(uv_timer_t *timer);
 
@@ -169,16 +173,20 @@ static void on_timer(uv_timer_t *timer) {
 
 /* -- the beginning --------------------------------------------------------------------------- */
 
-/* BBR paces: it sends a little, sleeps, sends a little more. That is for routers far away; on one
- * link it costs a third of the throughput and a fifth of the processors' time (measured, see
- * tests/bench). Where it is the system's choice, take the kernel's own default instead, or Reno,
- * the only one that every process may have (tcp(7), tcp_allowed_congestion_control). */
+/* BBR paces: it sends a little, sleeps, sends a little more. That is for ways that are long or lose
+ * packets; on one link it costs a quarter of the throughput and a seventh of the processors' time
+ * (measured with tests/bench). Where it is the system's choice and the peer is near, take CUBIC,
+ * the kernel's default, or Reno, which every process may have (tcp(7)). */
 static void choose_congestion_control(uv_os_fd_t fd) {
     static const char *const instead[] = {"cubic", "reno"};
     char name[16] = ""; /* TCP_CA_NAME_MAX of the kernel */
-    socklen_t len = sizeof name - 1;
+    socklen_t name_len = sizeof name - 1, info_len;
+    struct tcp_info info = {0};
 
-    if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len) < 0 || strncmp(name, "bbr", 3) != 0)
+    info_len = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &name_len) < 0 ||
+        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &info_len) < 0 ||
+        strncmp(name, "bbr", 3) != 0 || info.tcpi_rtt > NEAR_US)
         return;
     for (unsigned i = 0; i < sizeof instead / sizeof *instead; i++)
         if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, instead[i],

@@ -63,7 +63,7 @@ static SSL_CTX *make_context(bool listener) {
     return ctx;
 }
 
-/* As core/conn.c does where the system's choice paces; a limit should be one. */
+/* What core/conn.c takes where the system's choice paces: a limit should be one. */
 static void take_the_faster_way(int fd) {
     if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5) != 0)
         setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);

@@ -141,3 +141,17 @@ def test_the_prompt_ends_in_order(cable, sig):
     p.wait_line("lanyard> ", timeout=seconds(10))
     p.kill(sig)
     ends(p, 0)
+
+
+def test_a_peer_on_the_same_link_is_not_paced(cable):
+    """Where the system's choice is BBR, for one link it is another one; any other choice stays."""
+    anna, bert = cable.hosts
+    _, a = film_of(anna, 8 * MIB)
+    systems = anna.check("cat", "/proc/sys/net/ipv4/tcp_congestion_control").strip()
+    wanted = {"cubic", "reno"} if systems == "bbr" else {systems}
+    p = bert.spawn("lanyard", "download", "--limit", "1M", anna.address, a.port, "film")
+    until(lambda: wanted & set(anna.check("ss", "-tinH", "state", "established").split()),
+          f"a connection with one of {wanted}")
+    assert p.alive()
+    p.kill()
+    p.wait()
