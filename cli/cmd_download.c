@@ -141,7 +141,10 @@ static int get(struct looking *l, const char *word) {
 static void print_failed(int code) {
     json_t *o = json_pack("{s:s, s:i}", "event", "failed", "code", code);
 
-    json_put_bytes(o, "message", say_last(), strlen(say_last()));
+    if (json_put_bytes(o, "message", say_last(), strlen(say_last())) < 0) {
+        json_decref(o);
+        o = NULL;
+    }
     json_tell(o);
 }
 

@@ -168,8 +168,10 @@ static void print_done_json(const struct fetch_result *r, const char *path, doub
                   (json_int_t)r->fetched, "zeros", (json_int_t)r->zeros, "reused",
                   (json_int_t)r->reused, "seconds", s, "sources", (json_int_t)r->sources);
 
-    if (json_put_bytes(o, "path", path, strlen(path)) == 0 && rest)
-        json_object_update(o, rest);
+    if (json_put_bytes(o, "path", path, strlen(path)) < 0 || json_object_update(o, rest) < 0) {
+        json_decref(o);
+        o = NULL;
+    }
     json_decref(rest);
     json_tell(o);
 }
