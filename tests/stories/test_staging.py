@@ -3,6 +3,8 @@
 
 More of it, at random: tests/campaign --only staging crash."""
 import os
+import socket
+import stat
 
 import pytest
 
@@ -214,3 +216,26 @@ def test_a_hole_of_a_tebibyte_behind_it(slow, name):
     assert done.peak_rss < 64 * MIB
     same(film, bert / "film")
     nothing_left(bert, "film")
+
+
+# What is in the way of a file
+
+def make_socket(path):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(str(path))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, make_socket])
+def test_what_is_no_file_is_moved_out_of_the_way(slow, make):
+    """Landlock asks for the right to make one from whoever moves it."""
+    anna, bert = slow.hosts
+    folder, port = serve_folder(anna)
+    part = interrupt(bert, "folder", anna.address, port, "folder")
+    (part / "data/notes").unlink(missing_ok=True)
+    make(part / "data/notes")
+    os.utime(part / "journal", (0, 0))  # not what the last run did in its last moments
+    done = download(bert, anna.address, port, "folder").exits(7)  # for the link
+    assert "permission denied" not in done.err
+    same_folder(folder, bert / "folder")
+    mode = (part / "kept/notes").lstat().st_mode
+    assert stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
