@@ -169,27 +169,21 @@ static int get_one(struct looking *l, const char *word) {
     return code;
 }
 
-static int parse_what(struct looking *l, const char *word) {
+static int misnamed(const char *word) {
     char shown[1024];
 
-    if (what_parse(&l->what, word) == 0 && l->what.path[0])
-        return 0;
     name_show(word, strlen(word), shown, sizeof shown);
     return opts_misused(&usage, "`%s` is neither NAME nor PEER:PATH", shown);
 }
 
 static int get_seed(struct looking *l) {
-    int code = parse_what(l, l->w->what[2]);
+    char *const *word = l->w->what;
 
-    if (code)
-        return code;
-    if (l->what.peer.kind != PEER_ANY) { /* a colon in a NAME */
-        l->what = (struct what){0};
-        snprintf(l->what.path, sizeof l->what.path, "%s", l->w->what[2]);
-    }
-    if (what_parse_address(&l->what.peer, l->w->what[0], l->w->what[1]) != 0)
+    if (what_parse_path(&l->what, word[2]) != 0)
+        return misnamed(word[2]);
+    if (what_parse_address(&l->what.peer, word[0], word[1]) != 0)
         return opts_misused(&usage, "HOST is a name or an address");
-    return get_one(l, l->w->what[2]);
+    return get_one(l, word[2]);
 }
 
 /* The first failure is the exit code, but all are tried. */
@@ -197,11 +191,12 @@ static int get_all(struct looking *l) {
     int first = CODE_DONE;
 
     for (int i = 0; i < l->w->n && l->a.client.stops == 0; i++) {
-        int code = parse_what(l, l->w->what[i]);
+        const char *word = l->w->what[i];
+        int code;
 
-        if (code)
-            return code;
-        code = get_one(l, l->w->what[i]);
+        if (what_parse(&l->what, word) != 0 || !l->what.path[0])
+            return misnamed(word);
+        code = get_one(l, word);
         if (first == CODE_DONE)
             first = code;
     }

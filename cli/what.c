@@ -178,6 +178,11 @@ int what_parse_peer(struct peer_spec *p, const char *text) {
     return err ? err : rest ? -EINVAL : 0;
 }
 
+int what_parse_path(struct what *w, const char *text) {
+    *w = (struct what){.peer.kind = PEER_ANY};
+    return set_path(w, text) || !w->path[0] ? -EINVAL : 0;
+}
+
 int what_parse(struct what *w, const char *text) {
     const char *rest;
     int err;

@@ -42,6 +42,10 @@ int what_parse_peer(struct peer_spec *p, const char *text);
 /* What `download` takes: a word without a colon is a NAME. -EINVAL: the path is none. */
 int what_parse(struct what *w, const char *text);
 
+/* A path behind a peer that is named by other words: colons are nothing special. -EINVAL: it is
+ * none. */
+int what_parse_path(struct what *w, const char *text);
+
 /* What `list` takes: a word without a colon is a PEER. */
 int what_parse_listed(struct what *w, const char *text);
 

@@ -109,6 +109,23 @@ static void refuses(void **state) {
     assert_int_equal(what_parse(&w, longest), -EINVAL);
 }
 
+/* HOST PORT NAME: who it is was said before. */
+static void takes_a_path_as_it_is(void **state) {
+    static const char *const same[] = {"x:", ":", "anna:x", "a:b/..c", "[::1]:5000:x", "odd/x:"};
+    static const char *const none[] = {"", "/", "..", "a:/../b", "x:/."};
+    struct what w;
+
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        assert_int_equal(what_parse_path(&w, same[i]), 0);
+        assert_int_equal(w.peer.kind, PEER_ANY);
+        assert_string_equal(w.path, same[i]);
+    }
+    assert_int_equal(what_parse_path(&w, "/film:/"), 0);
+    assert_string_equal(w.path, "film:");
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_int_equal(what_parse_path(&w, none[i]), -EINVAL);
+}
+
 static void takes_host_and_port(void **state) {
     struct peer_spec p;
 
@@ -159,6 +176,7 @@ int main(void) {
         cmocka_unit_test(parses_downloads),
         cmocka_unit_test(parses_listings),
         cmocka_unit_test(refuses),
+        cmocka_unit_test(takes_a_path_as_it_is),
         cmocka_unit_test(takes_host_and_port),
         cmocka_unit_test(keeps_host_names_for_later),
         cmocka_unit_test(matches),
