@@ -180,13 +180,12 @@ static void on_timer(uv_timer_t *timer) {
 static void choose_congestion_control(uv_os_fd_t fd) {
     static const char *const instead[] = {"cubic", "reno"};
     char name[16] = ""; /* TCP_CA_NAME_MAX of the kernel */
-    socklen_t name_len = sizeof name - 1, info_len;
     struct tcp_info info = {0};
+    socklen_t name_len = sizeof name - 1, info_len = sizeof info;
 
-    info_len = sizeof info;
     if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &name_len) < 0 ||
-        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &info_len) < 0 ||
-        strncmp(name, "bbr", 3) != 0 || info.tcpi_rtt > NEAR_US)
+        strncmp(name, "bbr", 3) != 0 ||
+        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &info_len) < 0 || info.tcpi_rtt > NEAR_US)
         return;
     for (unsigned i = 0; i < sizeof instead / sizeof *instead; i++)
         if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, instead[i],
