@@ -232,6 +232,15 @@ static void open_share(struct asker *a) {
     until_opens(before + 1);
 }
 
+/* Those who are still there, and the server. */
+static void close_all(struct asker *all, unsigned n) {
+    for (unsigned i = 0; i < n; i++)
+        if (all[i].conn)
+            conn_close(all[i].conn, 0);
+    server_close(t.server);
+    assert_true(comes(&t.closed));
+}
+
 static uint64_t ask_steps(struct asker *a) {
     const struct msg m = {.type = WIRE_INFO_GET, .req = 2};
 
@@ -310,11 +319,7 @@ static void huge_walks_take_turns(void **state) {
     assert_false(waits[0]->opened);
     assert_null(host()->opens);
     assert_true(host()->walked > 5);
-    for (i = 0; i < 5; i++)
-        if (all[i].conn)
-            conn_close(all[i].conn, 0);
-    server_close(t.server);
-    assert_true(comes(&t.closed));
+    close_all(all, 5);
 }
 
 /* 256 names are seen at a glance, one more is not. */
@@ -346,10 +351,7 @@ static void a_glance_takes_in_so_much(void **state) {
     assert_false(all[1].opened);
     let_workers_go();
     assert_true(comes(&all[1].opened));
-    for (unsigned i = 0; i < 2; i++)
-        conn_close(all[i].conn, 0);
-    server_close(t.server);
-    assert_true(comes(&t.closed));
+    close_all(all, 2);
 }
 
 /* Who waits for a worker moves as those move who have one. */
@@ -365,10 +367,7 @@ static void a_glance_that_is_queued_moves(void **state) {
     assert_int_equal(ask_steps(&all[1]), 5);
     let_workers_go();
     assert_true(comes(&all[0].opened) && comes(&all[1].opened));
-    for (unsigned i = 0; i < 2; i++)
-        conn_close(all[i].conn, 0);
-    server_close(t.server);
-    assert_true(comes(&t.closed));
+    close_all(all, 2);
 }
 
 /* Who goes while a glance is queued, or done but not heard of, gets no walk. */
@@ -428,11 +427,7 @@ static void searches_take_turns(void **state) {
     assert_true(comes(&all[0].found) && comes(&all[1].found) && comes(&all[2].found));
     assert_false(all[3].found);
     assert_int_equal(n_searches(false), 0);
-    for (unsigned i = 0; i < 4; i++)
-        if (all[i].conn)
-            conn_close(all[i].conn, 0);
-    server_close(t.server);
-    assert_true(comes(&t.closed));
+    close_all(all, 4);
 }
 
 static void until_turns(uint64_t n) {
@@ -472,10 +467,7 @@ static void who_was_not_reached_is_next(void **state) {
     assert_false(all[0].found || all[1].found || all[2].found);
     assert_true(comes(&all[0].found) && comes(&all[1].found) && comes(&all[2].found));
     assert_int_equal(n_searches(false), 0);
-    for (unsigned i = 0; i < 3; i++)
-        conn_close(all[i].conn, 0);
-    server_close(t.server);
-    assert_true(comes(&t.closed));
+    close_all(all, 3);
 }
 
 int main(void) {
