@@ -35,8 +35,10 @@ void blocks_trim(struct blocks *b) {
 /* How many large blocks may be added. */
 static unsigned blocks_left(const struct blocks *b) {
     const struct block_budget *budget = b->budget;
-    unsigned left = b->n_spare + (budget->used < budget->max ? budget->max - budget->used : 0);
+    unsigned left = b->n_spare;
 
+    if (!b->reserved && budget->used < budget->max)
+        left += budget->max - budget->used;
     return left < BLOCKS_MAX - b->n ? left : BLOCKS_MAX - b->n;
 }
 
@@ -100,15 +102,36 @@ int blocks_out(struct blocks *b, bool all, const uint8_t **data, size_t *len) {
     return 1;
 }
 
+/* When many share it, what one keeps another one lacks. */
+static bool is_ample(const struct block_budget *budget) { return budget->used <= budget->max / 2; }
+
 void blocks_done(struct blocks *b) {
     struct block *done = at(b, 0);
 
     b->first = (b->first + 1) % BLOCKS_MAX;
     b->n--;
     b->n_out--;
-    /* when many share the budget, what one keeps another one lacks */
-    if (done->cap == BLOCK_LEN && b->budget->used <= b->budget->max / 2)
+    if (done->cap == BLOCK_LEN && (b->reserved || is_ample(b->budget)))
         b->spare[b->n_spare++] = done->mem;
     else
         free_block(b, done->mem, done->cap);
+}
+
+void blocks_reserve(struct blocks *b, unsigned most) {
+    unsigned want = is_ample(b->budget) ? most : 1;
+
+    while (b->n + b->n_spare < want && b->budget->used < b->budget->max) {
+        uint8_t *mem = malloc(BLOCK_LEN);
+        if (!mem)
+            break;
+        b->spare[b->n_spare++] = mem;
+        b->budget->used++;
+    }
+    b->reserved = true;
+}
+
+void blocks_release(struct blocks *b) {
+    b->reserved = false;
+    while (b->n_spare > 0 && !is_ample(b->budget))
+        free_block(b, b->spare[--b->n_spare], BLOCK_LEN);
 }

@@ -7,6 +7,7 @@
  * At most BLOCKS_MAX blocks of BLOCK_LEN bytes at a time. All owners of one budget share `max`
  * blocks: beyond that each owner has a single block of BLOCK_SMALL bytes, so that memory stays
  * bounded and nobody starves. Blocks that are done are kept for the next output until blocks_trim.
+ * One thread for a budget and its owners, but for what is reserved.
  */
 #ifndef CORE_BLOCKS_H
 #define CORE_BLOCKS_H
@@ -32,6 +33,7 @@ struct blocks {
     unsigned first, n, n_out;
     uint8_t *spare[BLOCKS_MAX];
     unsigned n_spare;
+    bool reserved; /* see blocks_reserve() */
 };
 
 /* budget must outlive it. */
@@ -48,5 +50,11 @@ int blocks_out(struct blocks *b, bool all, const uint8_t **data, size_t *len);
 void blocks_done(struct blocks *b);
 
 void blocks_trim(struct blocks *b);
+
+/* Takes spare blocks out of the budget, so many that b has up to `most`: until blocks_release it
+ * has no others of BLOCK_LEN, keeps what is done, and does not look at the budget. So another
+ * thread may have it. */
+void blocks_reserve(struct blocks *b, unsigned most);
+void blocks_release(struct blocks *b);
 
 #endif

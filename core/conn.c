@@ -6,19 +6,13 @@
 #include "core/log.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/crypto.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    LATE_MS = 2000,
-    REFUSE_MS = 2000,
-    NEAR_US = 10000, /* of the handshake of TCP, there and back: on one link, Wi-Fi as well */
-};
+enum { LATE_MS = 2000, REFUSE_MS = 2000 };
 
 static void on_timer(uv_timer_t *timer);
 
@@ -70,6 +64,11 @@ static void on_handle_closed(uv_handle_t *handle) {
     free(c);
 }
 
+void conn_close_socket(struct conn *c) {
+    uv_close((uv_handle_t *)&c->tcp, on_handle_closed);
+    uv_close((uv_handle_t *)&c->bulk.back, on_handle_closed);
+}
+
 void conn_drop(struct conn *c) {
     if (c->state == DEAD)
         return;
@@ -78,7 +77,8 @@ void conn_drop(struct conn *c) {
     uv_close((uv_handle_t *)&c->wake, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
     uv_close((uv_handle_t *)&c->turn_timer, on_handle_closed);
-    uv_close((uv_handle_t *)&c->tcp, on_handle_closed);
+    if (!c->bulk.away)
+        conn_close_socket(c);
 }
 
 void conn_set_why(struct conn *c, int why, const char *text) {
@@ -129,7 +129,7 @@ static void check_liveness(struct conn *c) {
     case LIVENESS_PING:
         c->life.pinged = now;
         conn_send(c, &ping); /* if memory is out, silence will tell */
-        if (c->n_writes == 0)
+        if (c->n_writes == 0 && !c->bulk.away)
             tls_trim(c->tls);
         break;
     case LIVENESS_WAIT:
@@ -173,49 +173,7 @@ static void on_timer(uv_timer_t *timer) {
 
 /* -- the beginning --------------------------------------------------------------------------- */
 
-/* BBR paces: it sends a little, sleeps, sends a little more. That is for ways that are long or lose
- * packets; on one link it costs a quarter of the throughput and a seventh of the processors' time
- * (measured with tests/bench). Where it is the system's choice and the peer is near, take CUBIC,
- * the kernel's default, or Reno, which every process may have (tcp(7)). */
-static void choose_congestion_control(uv_os_fd_t fd) {
-    static const char *const instead[] = {"cubic", "reno"};
-    char name[16] = ""; /* TCP_CA_NAME_MAX of the kernel */
-    struct tcp_info info = {0};
-    socklen_t name_len = sizeof name - 1, info_len = sizeof info;
-
-    if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &name_len) < 0 ||
-        strncmp(name, "bbr", 3) != 0 ||
-        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &info_len) < 0 || info.tcpi_rtt > NEAR_US)
-        return;
-    for (unsigned i = 0; i < sizeof instead / sizeof *instead; i++)
-        if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, instead[i],
-                       (socklen_t)strlen(instead[i])) == 0)
-            return;
-}
-
-/* None of them is worth failing for. */
-static void set_options(struct conn *c) {
-    const struct {
-        int level, name, value;
-    } options[] = {
-        {IPPROTO_TCP, TCP_NODELAY, 1},
-        /* small messages must not wait behind megabytes */
-        {IPPROTO_TCP, TCP_NOTSENT_LOWAT, 512 * 1024},
-        {IPPROTO_TCP, TCP_USER_TIMEOUT, 20000},
-        {SOL_SOCKET, SO_KEEPALIVE, 1},
-        {IPPROTO_TCP, TCP_KEEPIDLE, 15},
-        {IPPROTO_TCP, TCP_KEEPINTVL, 5},
-        {IPPROTO_TCP, TCP_KEEPCNT, 3},
-    };
-    uv_os_fd_t fd;
-
-    if (uv_fileno((uv_handle_t *)&c->tcp, &fd) < 0)
-        return;
-    for (unsigned i = 0; i < sizeof options / sizeof *options; i++)
-        setsockopt(fd, options[i].level, options[i].name, &options[i].value,
-                   sizeof options[i].value);
-    choose_congestion_control(fd);
-}
+static void free_unused(uv_handle_t *handle) { free(handle); }
 
 /* Below 0 with *out set: there is a handle to close, see give_up(). */
 static int new_conn(struct conn **out, const struct conn_env *env, const struct conn_handler *h,
@@ -231,11 +189,18 @@ static int new_conn(struct conn **out, const struct conn_env *env, const struct 
         *out = NULL;
         return r;
     }
+    r = uv_async_init(env->loop, &c->bulk.back, conn_on_back);
+    if (r) {
+        uv_close((uv_handle_t *)&c->tcp, free_unused);
+        *out = NULL;
+        return r;
+    }
     uv_timer_init(env->loop, &c->timer); /* these cannot fail */
     uv_timer_init(env->loop, &c->turn_timer);
     uv_idle_init(env->loop, &c->wake);
     c->tcp.data = c->timer.data = c->turn_timer.data = c->wake.data = c;
-    c->n_handles = 4;
+    c->bulk.back.data = c;
+    c->n_handles = 5;
     c->env = env;
     c->handler = h;
     c->owner = owner;
@@ -256,7 +221,7 @@ static int begin(struct conn *c) {
     session_init(&c->session, c->dialled ? SESSION_DIALLER : SESSION_LISTENER);
     if (!c->dialled)
         c->admit_by = uv_now(c->env->loop) + c->env->patience->admit;
-    set_options(c);
+    conn_set_options(c);
     conn_enter(c, HANDSHAKE, c->env->patience->tls);
     conn_kick(c);
     return conn_start_reading(c);

@@ -7,6 +7,9 @@
  *     in:   read_cb -> tls_feed, tls_read -> session_space, _filled, _next -> on_message
  *     out:  conn_send | conn_send_frame -> queue -> tls_write -> tls_out -> uv_write
  *
+ * What is large takes the same way on another thread (core/conn_bulk.c): TLS and the socket are
+ * lent to it, and the loop catches up when they are back.
+ *
  * Does what both roles share: TLS, HELLO, AUTH, PING, liveness (PROTOCOL.md, timers),
  * back-pressure. Callbacks come from the loop, never from inside a call that the owner made;
  * on_closed is the last one, after it the conn is gone. No globals: everything it needs is in
@@ -16,6 +19,7 @@
 #define CORE_CONN_H
 
 #include "core/buf.h"
+#include "core/crew.h"
 #include "core/liveness.h"
 #include "core/pacer.h"
 #include "core/prover.h"
@@ -37,6 +41,7 @@ struct conn_env {
     char name[WIRE_NAME_LEN + 1]; /* our display name, for HELLO */
     uint16_t port;                /* where we listen, 0: nowhere; the owner sets it */
     uint8_t *read_block;          /* CONN_READ_BLOCK bytes that all reads share */
+    struct crew *crew;            /* for what is large */
     const struct patience *patience;
     /* NULL: no limit. Of what dialled connections read, and of the frames that accepted ones send:
      * small messages count, but do not wait. The owner's. */
@@ -55,7 +60,7 @@ struct conn_welcome {
     const char *text; /* for whoever is not let in: a sentence, static; or NULL */
 };
 
-/* 0, -ENOMEM, ERR_TLS. id, pool and loop must outlive the env. */
+/* 0, -ENOMEM, ERR_TLS, UV_EAGAIN. id, pool and loop must outlive the env. */
 int conn_env_init(struct conn_env *env, uv_loop_t *loop, enum tls_role role,
                   const struct identity *id, struct pool *pool);
 /* The display name of the next HELLOs: cut at a whole character, escaped if it is not UTF-8. */

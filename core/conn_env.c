@@ -15,7 +15,9 @@ int conn_env_init(struct conn_env *env, uv_loop_t *loop, enum tls_role role,
     env->read_block = malloc(CONN_READ_BLOCK);
     if (!env->read_block)
         return -ENOMEM;
-    r = tls_context_new(&env->tls, id, role);
+    r = crew_new(&env->crew);
+    if (r == 0)
+        r = tls_context_new(&env->tls, id, role);
     if (r)
         conn_env_clear(env);
     return r;
@@ -47,6 +49,7 @@ void conn_env_set_name(struct conn_env *env, const char *name) {
 }
 
 void conn_env_clear(struct conn_env *env) {
+    crew_free(env->crew);
     tls_context_free(env->tls);
     free(env->read_block);
     memset(env, 0, sizeof *env);

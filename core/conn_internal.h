@@ -4,6 +4,8 @@
  *
  *     conn.c        life: beginning, timers, end, and what owners call
  *     conn_io.c     the socket: reads to messages, queue to writes
+ *     conn_tcp.c    what we ask of TCP
+ *     conn_bulk.c   a large frame on its way through TLS, on a thread of the crew
  *     conn_talk.c   the conversation: what both roles say and hear
  *     conn_auth.c   who lets whom in: AUTH and AUTHED
  *     conn_pace.c   a limit on what moves, which many connections share
@@ -17,6 +19,8 @@
 #include "core/drain.h"
 #include "core/outq.h"
 
+#include <stdatomic.h>
+
 enum conn_state {
     CONNECTING,
     HANDSHAKE,
@@ -25,6 +29,25 @@ enum conn_state {
     OPENED,
     FAREWELL, /* our last words go out, what still comes is dropped */
     DEAD,     /* the handles are closing */
+};
+
+/* What is lent to the crew, and what comes back. */
+struct bulk {
+    struct crew_task task;
+    uv_async_t back;
+    atomic_bool is_back; /* what the crew did is here to be seen */
+    bool away;           /* TLS, the socket and all below are the crew's */
+    uv_os_fd_t fd;
+    const uint8_t *from; /* plaintext to send: len bytes, done of them are in TLS */
+    uint8_t *to;         /* or where it goes, and how much of it came */
+    size_t len, done;
+    uint64_t moved;     /* bytes that the socket took */
+    bool drained;       /* the socket had no more */
+    int err;            /* of TLS or the socket, 0: none */
+    unsigned n_written; /* by the loop, meanwhile */
+    /* of a block that is out, what the socket has not taken; the loop writes it first */
+    const uint8_t *rest;
+    size_t rest_len;
 };
 
 enum { CONN_TEXT_LEN = 512, CONN_SHOWN_LEN = 256 };
@@ -48,7 +71,11 @@ struct conn {
     unsigned n_writes, next_write;
     uv_connect_t connect;
     uv_shutdown_t shutdown;
-    bool dialled, peer_left, said_all, shut;
+    bool dialled, peer_left, deaf, said_all, shut;
+
+    struct bulk bulk;
+    bool crowded; /* more came than one read could take */
+    bool stopped; /* not reading, since TLS is away */
 
     bool paused;               /* not reading: there is no buffer for the frame that comes */
     struct pool_waiter waiter; /* for one */
@@ -78,6 +105,9 @@ void conn_set_why(struct conn *c, int why, const char *text); /* the first reaso
 void conn_drop(struct conn *c);                               /* closes the socket now */
 void conn_fail(struct conn *c, int why, const char *text);    /* the same: it is of no more use */
 
+/* When nobody else has it. */
+void conn_close_socket(struct conn *c);
+
 /* A frame waits to be sent: the timer must look whether it goes. */
 void conn_watch_drain(struct conn *c);
 
@@ -86,6 +116,10 @@ int conn_start_reading(struct conn *c);
 void conn_on_turn(struct conn *c); /* it may go on */
 void conn_receive(struct conn *c); /* all that was fed to tls */
 void conn_on_wake(uv_idle_t *wake);
+/* Goes on sending. before: bytes in the queue when the owner was asked for more. */
+void conn_flush(struct conn *c, size_t before);
+/* After hear(): an error, or 0; ends what cannot go on. */
+void conn_heard(struct conn *c, int r);
 
 /* Has the peer's system taken some of what we sent since this was asked last, with more still on
  * its way? Then its PONG may be late for no other reason than a slow line. */
@@ -100,7 +134,19 @@ size_t conn_may_read(struct conn *c, size_t want);
 void conn_sent(struct conn *c, size_t n);
 void conn_read(struct conn *c, size_t n, bool all); /* all: there may be more to read */
 bool conn_is_held(const struct conn *c);            /* it waits for its turn */
+bool conn_is_limited(const struct conn *c);
 void conn_say_alive(struct conn *c); /* PING, if we read so slowly that it must be told */
+
+/* conn_tcp.c: of a connected socket. */
+void conn_set_options(struct conn *c);
+
+/* conn_bulk.c: while bulk.away nobody else may touch tls or the socket. */
+/* What outq_front gave. true: the crew has it, or it waits for what is being written; false: it is
+ * not worth it, or there is no thread. */
+bool conn_bulk_send(struct conn *c, const uint8_t *at, size_t len);
+/* The rest of the frame that arrives, if that is worth it. */
+void conn_bulk_receive(struct conn *c);
+void conn_on_back(uv_async_t *back);
 
 /* conn_talk.c */
 void conn_log_frame(const struct conn *c, const char *verb, const struct wire_header *h);

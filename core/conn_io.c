@@ -6,11 +6,11 @@
 #include <stddef.h>
 #include <sys/ioctl.h>
 
-enum { PAUSED = 1 };
+enum { PAUSED = 1, CROWDED_READ = 32 * 1024 };
 
 /* -- out ------------------------------------------------------------------------------------- */
 
-static void flush(struct conn *c);
+static void flush(struct conn *c) { conn_flush(c, c->out.len); }
 
 static void on_shutdown(uv_shutdown_t *req, int status) {}
 
@@ -28,31 +28,45 @@ static void on_write(uv_write_t *req, int status) {
     if (c->state == DEAD)
         return;
     c->n_writes--;
-    tls_out_done(c->tls);
+    if (c->bulk.away)
+        c->bulk.n_written++;
+    else
+        tls_out_done(c->tls);
     if (status < 0)
         conn_fail(c, status, "");
     else
         flush(c);
 }
 
-/* Hands blocks to the socket; those that are not full only if `all`. */
-static int write_blocks(struct conn *c, bool all) {
-    const uint8_t *block;
-    size_t len;
+static int write_block(struct conn *c, const uint8_t *block, size_t len) {
+    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)block, (unsigned)len);
+    int r = uv_write(&c->writes[c->next_write], (uv_stream_t *)&c->tcp, &buf, 1, on_write);
 
-    while (tls_out(c->tls, all, &block, &len)) {
-        uv_buf_t buf = uv_buf_init((char *)(uintptr_t)block, (unsigned)len);
-        int r = uv_write(&c->writes[c->next_write], (uv_stream_t *)&c->tcp, &buf, 1, on_write);
-        if (r < 0)
-            return r;
-        c->next_write = (c->next_write + 1) % BLOCKS_MAX;
-        c->n_writes++;
-        c->written += len;
-    }
+    if (r < 0)
+        return r;
+    c->next_write = (c->next_write + 1) % BLOCKS_MAX;
+    c->n_writes++;
+    c->written += len;
     return 0;
 }
 
+/* Hands blocks to the socket; those that are not full only if `all`. */
+static int write_blocks(struct conn *c, bool all) {
+    const uint8_t *block = c->bulk.rest;
+    size_t len = c->bulk.rest_len;
+    int r = 0;
+
+    c->bulk.rest_len = 0;
+    if (len > 0)
+        r = write_block(c, block, len);
+    while (r == 0 && tls_out(c->tls, all, &block, &len))
+        r = write_block(c, block, len);
+    return r;
+}
+
 bool conn_is_taken(struct conn *c) {
+    if (c->bulk.away)
+        return true;
     size_t ours = uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp);
     int kernels = 0; /* not sent, or not acknowledged: tcp(7), SIOCOUTQ */
     uint64_t taken;
@@ -73,6 +87,8 @@ static int seal(struct conn *c) {
     size_t len;
 
     while (outq_front(&c->out, &at, &len)) {
+        if (conn_bulk_send(c, at, len))
+            return 0;
         size_t most = conn_may_send(c, len < BLOCK_LEN ? len : BLOCK_LEN);
         int n = most ? tls_write(c->tls, at, most) : 0;
 
@@ -92,10 +108,15 @@ static int seal(struct conn *c) {
     return 0;
 }
 
-static void flush(struct conn *c) {
-    size_t before = c->out.len;
-    int r = tls_ready(c->tls) ? seal(c) : 0;
+void conn_flush(struct conn *c, size_t before) {
+    int r = 0;
 
+    if (c->bulk.away) /* when it is back */
+        return;
+    if (c->deaf)
+        outq_clear(&c->out);
+    if (tls_ready(c->tls))
+        r = seal(c);
     if (c->state == FAREWELL && !c->said_all && (c->out.len == 0 || r < 0)) {
         c->said_all = true;
         outq_clear(&c->out);
@@ -104,6 +125,8 @@ static void flush(struct conn *c) {
     }
     if (c->out.n_frames == 0 || conn_is_held(c)) /* it waits for us, not for the peer */
         drain_end(&c->drain);
+    if (c->bulk.away)
+        return;
     if (r == 0)
         r = write_blocks(c, true);
     if (r < 0) {
@@ -174,9 +197,9 @@ static int hear(struct conn *c) {
     return 0;
 }
 
-void conn_receive(struct conn *c) {
-    int r = hear(c);
+void conn_receive(struct conn *c) { conn_heard(c, hear(c)); }
 
+void conn_heard(struct conn *c, int r) {
     if (r == PAUSED)
         r = pause_reading(c);
     if (r == ERR_TLS || r == UV_EOF || r == ERR_TLS_CUT)
@@ -187,12 +210,18 @@ void conn_receive(struct conn *c) {
         tls_feed(c->tls, NULL, 0);
     if (c->state != DEAD)
         flush(c);
+    if (r == 0)
+        conn_bulk_receive(c);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
     struct conn *c = (struct conn *)handle;
 
-    *buf = uv_buf_init((char *)c->env->read_block, (unsigned)conn_may_read(c, CONN_READ_BLOCK));
+    /* when more is there than this, the crew takes it: until the next header is here */
+    size_t want = c->crowded ? CROWDED_READ : CONN_READ_BLOCK;
+
+    want = c->bulk.away ? 0 : conn_may_read(c, want);
+    *buf = uv_buf_init((char *)c->env->read_block, (unsigned)want);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
@@ -200,8 +229,9 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
 
     if (n == 0)
         return;
-    if (n == UV_ENOBUFS) { /* on_alloc: it is not our turn */
+    if (n == UV_ENOBUFS) { /* on_alloc: it is not our turn, or TLS is away */
         uv_read_stop(stream);
+        c->stopped = c->bulk.away;
         return;
     }
     if (c->state == FAREWELL) {
@@ -219,6 +249,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
         tls_feed_end(c->tls);
     } else {
         c->life.heard = uv_now(c->env->loop);
+        c->crowded = (size_t)n == buf->len;
         conn_read(c, (size_t)n, (size_t)n == buf->len);
         tls_feed(c->tls, (const uint8_t *)buf->base, (size_t)n);
     }
@@ -226,8 +257,10 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
 }
 
 int conn_start_reading(struct conn *c) {
+    int r = uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+
     c->paused = false;
-    return uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+    return r == UV_EALREADY ? 0 : r;
 }
 
 static void resume(struct conn *c) {
@@ -236,7 +269,7 @@ static void resume(struct conn *c) {
     c->paused = false;
     c->life.heard = uv_now(c->env->loop); /* we did not listen: the silence is ours */
     conn_receive(c);
-    if (c->paused || c->state == DEAD)
+    if (c->paused || c->bulk.away || c->state == DEAD)
         return;
     r = conn_start_reading(c);
     if (r < 0)
@@ -260,6 +293,8 @@ void conn_on_wake(uv_idle_t *wake) {
     struct conn *c = (struct conn *)((char *)wake - offsetof(struct conn, wake));
 
     uv_idle_stop(wake);
+    if (c->bulk.away)
+        return;
     if (c->paused && (c->reserve || c->state == FAREWELL))
         resume(c);
     else

@@ -58,6 +58,8 @@ void conn_read(struct conn *c, size_t n, bool all) {
 
 bool conn_is_held(const struct conn *c) { return uv_is_active((uv_handle_t *)&c->turn_timer); }
 
+bool conn_is_limited(const struct conn *c) { return c->env->pacer && c->env->pacer->rate; }
+
 /* The peer may have sent all that we asked for, and we read it for longer than its patience without
  * a word; its own PING lies behind that. */
 void conn_say_alive(struct conn *c) {

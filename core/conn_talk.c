@@ -52,10 +52,9 @@ static bool is_deaf(const struct conn *c, int why) {
 }
 
 void conn_part(struct conn *c, int why, const char *text) {
-    bool deaf = is_deaf(c, why);
-
     if (c->state >= FAREWELL)
         return;
+    c->deaf = is_deaf(c, why);
     prover_forget(&c->want);
     if (c->state == CONNECTING || (c->state == HANDSHAKE && why != ERR_TLS)) {
         conn_fail(c, why, text);
@@ -66,12 +65,9 @@ void conn_part(struct conn *c, int why, const char *text) {
                c->env->patience->farewell); /* first: buffers that go back wake others */
     if (c->env->pool)
         pool_unwait(c->env->pool, &c->waiter);
-    if (deaf) {
-        outq_clear(&c->out);
-    } else {
-        outq_drop(&c->out);
+    outq_drop(&c->out);
+    if (!c->deaf)
         say_farewell(c, why, text);
-    }
     conn_kick(c);
 }
 

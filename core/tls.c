@@ -281,6 +281,10 @@ void tls_out_done(struct tls *t) { blocks_done(&t->blocks); }
 
 void tls_trim(struct tls *t) { blocks_trim(&t->blocks); }
 
+void tls_lend(struct tls *t, unsigned most) { blocks_reserve(&t->blocks, most); }
+
+void tls_take_back(struct tls *t) { blocks_release(&t->blocks); }
+
 int tls_export(struct tls *t, uint8_t out[static 32]) {
     static const char label[] = "EXPORTER-lanyard-code";
     int made;

@@ -8,7 +8,7 @@
  * ALPN lanyard/1, self-signed Ed25519 certificates on both sides, no tickets. The ciphertext fed is
  * read in place, output is gathered in blocks (core/blocks.h): when they are full, tls_write takes
  * nothing more until one is done. A cut is not an end: without close_notify the end of input is
- * ERR_TLS_CUT. One thread for a context and its connections.
+ * ERR_TLS_CUT. One thread for a context and its connections, but for those that are lent.
  */
 #ifndef CORE_TLS_H
 #define CORE_TLS_H
@@ -23,6 +23,9 @@ enum tls_role { TLS_DIALLER, TLS_LISTENER };
 int tls_context_new(struct tls_context **ctx, const struct identity *id, enum tls_role role);
 void tls_context_free(struct tls_context *ctx);
 const uint8_t *tls_own_key(const struct tls_context *ctx); /* KEY_LEN bytes */
+
+/* So much plaintext fits in one block: of the socket, one write. */
+enum { TLS_BATCH = 15 * 16384 };
 
 struct tls;
 int tls_new(struct tls **t, struct tls_context *ctx);
@@ -59,6 +62,11 @@ void tls_out_done(struct tls *t);
 void tls_give_back(struct tls *t);
 /* Frees the blocks that are kept for the next output: when the connection is idle. */
 void tls_trim(struct tls *t);
+
+/* Until tls_take_back another thread may have it: tls_read, tls_write, tls_feed, tls_keep, tls_out
+ * and tls_out_done. Its blocks are those that it could get now, `most` at the most. */
+void tls_lend(struct tls *t, unsigned most);
+void tls_take_back(struct tls *t);
 
 /* 32 bytes that only the two ends of this connection can make (RFC 8446 section 7.5); the same at
  * both. 0, ERR_TLS. */

@@ -30,6 +30,8 @@ SOCKET_CALLS = (r"uv_tcp_(?!getpeername|getsockname)\w+|uv_read_\w+|uv_write2?|u
 SOCKETS = {
     "core/conn.c": "the one that dials and accepts",
     "core/conn_io.c": "the part of it that reads and writes",
+    "core/conn_bulk.c": "the same for large frames",
+    "core/conn_tcp.c": "its options",
     "core/dial.c": "resolves names",
     "core/server.c": "listens",
 }

@@ -122,12 +122,56 @@ static void many_share_a_budget(void **state) {
         blocks_clear(&b[i]);
 }
 
+static void what_is_reserved_leaves_the_budget_alone(void **state) {
+    struct block_budget budget = {.max = 8};
+    struct blocks b;
+    const uint8_t *block;
+    size_t len;
+
+    blocks_init(&b, &budget);
+    blocks_reserve(&b, 2);
+    assert_int_equal(budget.used, 2);
+    assert_int_equal(blocks_room(&b), 2 * BLOCK_LEN);
+    assert_int_equal(blocks_append(&b, data, 2 * BLOCK_LEN), 0);
+    assert_int_equal(blocks_append(&b, data, 1), -ENOBUFS);
+    while (blocks_out(&b, true, &block, &len))
+        blocks_done(&b);
+    assert_int_equal(blocks_room(&b), 2 * BLOCK_LEN);
+    assert_int_equal(budget.used, 2);
+    blocks_release(&b);
+    assert_int_equal(blocks_room(&b), BLOCKS_MAX * BLOCK_LEN);
+    blocks_clear(&b);
+    assert_int_equal(budget.used, 0);
+}
+
+static void few_are_reserved_when_many_share(void **state) {
+    struct block_budget budget = {.max = 4, .used = 3};
+    struct blocks a, b;
+
+    blocks_init(&a, &budget);
+    blocks_init(&b, &budget);
+    blocks_reserve(&a, BLOCKS_MAX);
+    assert_int_equal(blocks_room(&a), BLOCK_LEN);
+    blocks_reserve(&b, BLOCKS_MAX); /* none is left: as without */
+    assert_int_equal(blocks_room(&b), BLOCK_SMALL);
+    assert_int_equal(blocks_append(&b, data, BLOCK_SMALL), 0);
+    assert_int_equal(budget.used, 4);
+    blocks_release(&a);
+    assert_int_equal(budget.used, 3); /* others may want it */
+    blocks_release(&b);
+    blocks_clear(&a);
+    blocks_clear(&b);
+    assert_int_equal(budget.used, 3);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_back_what_went_in),
         cmocka_unit_test(is_bounded),
         cmocka_unit_test(a_part_goes_out_alone),
         cmocka_unit_test(many_share_a_budget),
+        cmocka_unit_test(what_is_reserved_leaves_the_budget_alone),
+        cmocka_unit_test(few_are_reserved_when_many_share),
     };
     return cmocka_run_group_tests(tests, make_data, NULL);
 }
