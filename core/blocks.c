@@ -68,7 +68,8 @@ static int add_block(struct blocks *b) {
         new.mem = malloc(new.cap);
         if (!new.mem)
             return -ENOMEM;
-        b->budget->used += new.cap == BLOCK_LEN;
+        if (new.cap == BLOCK_LEN) /* never while it is reserved */
+            b->budget->used++;
     }
     *at(b, b->n++) = new;
     return 0;
@@ -120,7 +121,8 @@ void blocks_done(struct blocks *b) {
 void blocks_reserve(struct blocks *b, unsigned most) {
     unsigned want = is_ample(b->budget) ? most : 1;
 
-    while (b->n + b->n_spare < want && b->budget->used < b->budget->max) {
+    while (b->n - b->n_out + b->n_spare < want && b->n + b->n_spare < BLOCKS_MAX &&
+           b->budget->used < b->budget->max) {
         uint8_t *mem = malloc(BLOCK_LEN);
         if (!mem)
             break;

@@ -51,9 +51,9 @@ void blocks_done(struct blocks *b);
 
 void blocks_trim(struct blocks *b);
 
-/* Takes spare blocks out of the budget, so many that b has up to `most`: until blocks_release it
- * has no others of BLOCK_LEN, keeps what is done, and does not look at the budget. So another
- * thread may have it. */
+/* Takes spare blocks out of the budget, so that b has up to `most` that are not out. Until
+ * blocks_release it has no others of BLOCK_LEN, keeps what is done, and does not look at the
+ * budget: so another thread may have it. */
 void blocks_reserve(struct blocks *b, unsigned most);
 void blocks_release(struct blocks *b);
 

@@ -77,6 +77,7 @@ void conn_drop(struct conn *c) {
     uv_close((uv_handle_t *)&c->wake, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
     uv_close((uv_handle_t *)&c->turn_timer, on_handle_closed);
+    atomic_store(&c->bulk.stop, true);
     if (!c->bulk.away)
         conn_close_socket(c);
 }

@@ -27,13 +27,13 @@ static void hand_back(struct bulk *b) {
     uv_async_send(&b->back);
 }
 
-/* 0: the socket takes no more, or failed: see b->err. */
+/* 0: the socket takes no more, or failed: see b->broken. */
 static size_t push_some(struct bulk *b) {
     ssize_t n = send(b->fd, b->rest, b->rest_len, MSG_NOSIGNAL | MSG_DONTWAIT);
 
     if (n < 0) {
         if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-            b->err = -errno;
+            b->broken = -errno;
         return 0;
     }
     b->moved += (uint64_t)n;
@@ -60,9 +60,9 @@ static bool push(struct bulk *b, struct tls *tls) {
 static void run_send(struct crew_task *t) {
     struct bulk *b = bulk_of(t);
     struct tls *tls = conn_of(b)->tls;
-    bool takes = true;
+    bool takes = push(b, tls);
 
-    while (b->done < b->len && b->err == 0) {
+    while (b->done < b->len && b->broken == 0 && !atomic_load(&b->stop)) {
         size_t left = b->len - b->done;
         int n = tls_write(tls, b->from + b->done, left < TLS_BATCH ? left : TLS_BATCH);
 
@@ -76,13 +76,21 @@ static void run_send(struct crew_task *t) {
     hand_back(b);
 }
 
-/* Ciphertext into block. 0: none is there. */
-static size_t pull(struct bulk *b, uint8_t block[static CIPHERTEXT]) {
-    size_t left = b->len - b->done, want = left + left / 512 + NEXT_HEADER;
-    ssize_t n = recv(b->fd, block, want < CIPHERTEXT ? want : CIPHERTEXT, MSG_DONTWAIT);
+/* For so much plaintext, as we make records of it. */
+static size_t ciphertext_of(size_t len) { return len + len / 512 + NEXT_HEADER; }
 
-    /* the end, and errors, are for the loop to find */
-    if (n <= 0) {
+/* Ciphertext into block. 0: no more. Records may be empty or say next to nothing, and come without
+ * an end: then it is the turn of others. */
+static size_t pull(struct bulk *b, uint8_t block[static CIPHERTEXT]) {
+    size_t want = ciphertext_of(b->len - b->done);
+    ssize_t n;
+
+    if (b->moved > 2 * ciphertext_of(b->len) || atomic_load(&b->stop))
+        return 0;
+    n = recv(b->fd, block, want < CIPHERTEXT ? want : CIPHERTEXT, MSG_DONTWAIT);
+    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+        b->broken = -errno; /* it is told once only */
+    if (n <= 0) {           /* the end is for the loop to find */
         b->drained = true;
         return 0;
     }
@@ -131,7 +139,7 @@ static bool lend(struct conn *c, void (*run)(struct crew_task *t), size_t len) {
     b->done = 0;
     b->moved = 0;
     b->drained = false;
-    b->err = 0;
+    b->err = b->broken = 0;
     tls_lend(c->tls, run == run_send ? BLOCKS_MAX : 1);
     b->away = crew_give(c->env->crew, &b->task) == 0;
     if (!b->away)
@@ -216,6 +224,8 @@ void conn_on_back(uv_async_t *back) {
         tls_out_done(c->tls);
     if (c->state == DEAD)
         conn_close_socket(c);
+    else if (b->broken)
+        conn_fail(c, b->broken, "");
     else if (sent && b->err < 0)
         conn_fail(c, b->err, b->err == ERR_TLS ? tls_error(c->tls) : "");
     else if (sent)
@@ -223,4 +233,6 @@ void conn_on_back(uv_async_t *back) {
     else
         after_receive(c);
     go_on(c);
+    if (c->paused) /* whatever it waited for may have come */
+        conn_kick(c);
 }

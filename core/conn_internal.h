@@ -36,15 +36,17 @@ struct bulk {
     struct crew_task task;
     uv_async_t back;
     atomic_bool is_back; /* what the crew did is here to be seen */
-    bool away;           /* TLS, the socket and all below are the crew's */
+    bool away;           /* TLS, the socket and all below n_written are the crew's */
+    atomic_bool stop;    /* nobody wants it any more */
+    unsigned n_written;  /* blocks, by the loop, meanwhile */
     uv_os_fd_t fd;
     const uint8_t *from; /* plaintext to send: len bytes, done of them are in TLS */
     uint8_t *to;         /* or where it goes, and how much of it came */
     size_t len, done;
-    uint64_t moved;     /* bytes that the socket took */
-    bool drained;       /* the socket had no more */
-    int err;            /* of TLS or the socket, 0: none */
-    unsigned n_written; /* by the loop, meanwhile */
+    uint64_t moved; /* bytes that the socket took */
+    bool drained;   /* the socket had no more */
+    int err;        /* of TLS, 0: none */
+    int broken;     /* of the socket, 0: none */
     /* of a block that is out, what the socket has not taken; the loop writes it first */
     const uint8_t *rest;
     size_t rest_len;

@@ -125,9 +125,7 @@ void conn_flush(struct conn *c, size_t before) {
     }
     if (c->out.n_frames == 0 || conn_is_held(c)) /* it waits for us, not for the peer */
         drain_end(&c->drain);
-    if (c->bulk.away)
-        return;
-    if (r == 0)
+    if (r == 0 && !c->bulk.away)
         r = write_blocks(c, true);
     if (r < 0) {
         conn_fail(c, r, r == ERR_TLS ? tls_error(c->tls) : "");
@@ -229,7 +227,9 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
 
     if (n == 0)
         return;
-    if (n == UV_ENOBUFS) { /* on_alloc: it is not our turn, or TLS is away */
+    /* on_alloc: it is not our turn, or TLS is away; it may be so since on_alloc only, for libuv
+     * tells of the end in the same turn as of the last bytes */
+    if (n == UV_ENOBUFS || c->bulk.away) {
         uv_read_stop(stream);
         c->stopped = c->bulk.away;
         return;
@@ -269,6 +269,8 @@ static void resume(struct conn *c) {
     c->paused = false;
     c->life.heard = uv_now(c->env->loop); /* we did not listen: the silence is ours */
     conn_receive(c);
+    if (c->bulk.away)
+        c->stopped = true;
     if (c->paused || c->bulk.away || c->state == DEAD)
         return;
     r = conn_start_reading(c);

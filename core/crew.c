@@ -83,6 +83,8 @@ void crew_free(struct crew *crew) {
 }
 
 int crew_give(struct crew *crew, struct crew_task *t) {
+    static const uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE,
+                                                .stack_size = CREW_STACK};
     bool busy;
     int r = 0;
 
@@ -90,7 +92,7 @@ int crew_give(struct crew *crew, struct crew_task *t) {
     busy = crew->waiting >= crew->free;
     uv_mutex_unlock(&crew->lock);
     if (busy && crew->n < crew->most) {
-        r = uv_thread_create(&crew->threads[crew->n], work, crew);
+        r = uv_thread_create_ex(&crew->threads[crew->n], &options, work, crew);
         crew->n += r == 0;
     }
     if (crew->n == 0)

@@ -144,6 +144,23 @@ static void what_is_reserved_leaves_the_budget_alone(void **state) {
     assert_int_equal(budget.used, 0);
 }
 
+static void what_is_out_is_not_reserved(void **state) {
+    struct block_budget budget = {.max = 8};
+    struct blocks b;
+    const uint8_t *block;
+    size_t len;
+
+    blocks_init(&b, &budget);
+    assert_int_equal(blocks_append(&b, "out", 3), 0);
+    assert_true(blocks_out(&b, true, &block, &len));
+    blocks_reserve(&b, 1);
+    assert_int_equal(blocks_room(&b), BLOCK_LEN);
+    assert_int_equal(budget.used, 2);
+    blocks_release(&b);
+    blocks_clear(&b);
+    assert_int_equal(budget.used, 0);
+}
+
 static void few_are_reserved_when_many_share(void **state) {
     struct block_budget budget = {.max = 4, .used = 3};
     struct blocks a, b;
@@ -171,6 +188,7 @@ int main(void) {
         cmocka_unit_test(a_part_goes_out_alone),
         cmocka_unit_test(many_share_a_budget),
         cmocka_unit_test(what_is_reserved_leaves_the_budget_alone),
+        cmocka_unit_test(what_is_out_is_not_reserved),
         cmocka_unit_test(few_are_reserved_when_many_share),
     };
     return cmocka_run_group_tests(tests, make_data, NULL);

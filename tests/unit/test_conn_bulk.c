@@ -2,8 +2,10 @@
 /* What happens while TLS and the socket of a connection are lent to another thread. */
 #include "core/conn_internal.h"
 #include "core/err.h"
+#include "core/tls_internal.h"
 #include "sides.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -14,11 +16,14 @@ enum { PAGES = 12 };
 static struct pool many; /* of the listener */
 static bool no_threads;
 
-int __real_uv_thread_create(uv_thread_t *tid, uv_thread_cb entry, void *arg);
-int __wrap_uv_thread_create(uv_thread_t *tid, uv_thread_cb entry, void *arg);
+int __real_uv_thread_create_ex(uv_thread_t *tid, const uv_thread_options_t *o, uv_thread_cb entry,
+                               void *arg);
+int __wrap_uv_thread_create_ex(uv_thread_t *tid, const uv_thread_options_t *o, uv_thread_cb entry,
+                               void *arg);
 
-int __wrap_uv_thread_create(uv_thread_t *tid, uv_thread_cb entry, void *arg) {
-    return no_threads ? UV_EAGAIN : __real_uv_thread_create(tid, entry, arg);
+int __wrap_uv_thread_create_ex(uv_thread_t *tid, const uv_thread_options_t *o, uv_thread_cb entry,
+                               void *arg) {
+    return no_threads ? UV_EAGAIN : __real_uv_thread_create_ex(tid, o, entry, arg);
 }
 
 static int begin(void **state) {
@@ -88,7 +93,7 @@ static void send_until_away(const struct side *s) {
 /* -- the ordinary way ------------------------------------------------------------------------- */
 
 static void large_frames_take_it_both_ways(void **state) {
-    bool sent = false, received = false;
+    bool sent = false, received = false, early = false;
 
     join();
     dialler.on_message = check_bytes;
@@ -99,12 +104,13 @@ static void large_frames_take_it_both_ways(void **state) {
         while (dialler.next_page < PAGES || many.n_free < PAGES) {
             assert_true(uv_now(&net.loop) < net.deadline);
             uv_run(&net.loop, UV_RUN_ONCE);
+            early = early || (is_away(&listener) && listener.drains > 0);
             sent = sent || is_away(&listener);
             received = received || is_away(&dialler);
         }
     }
     NET_UNTIL(&net, conn_queued(listener.conn) == 0);
-    assert_true(listener.drains > 0);
+    assert_true(early); /* the owner reads on while the last frame is under way */
     part();
 }
 
@@ -174,6 +180,39 @@ static void new_keys_pass_on_the_way(void **state) {
         NET_UNTIL(&net, dialler.next_page == 4);
         assert_true(before == 0 || before == 4);
     }
+    part();
+}
+
+/* Small answers are in a block before the frame; the block has no room for a record any more, and
+ * others have taken nearly all of the budget. */
+static void a_full_block_goes_first(void **state) {
+    enum { ROOM = 1024, MORE = 22, TEXT = 504 }; /* of a record: see core/tls.c */
+    static const char text[TEXT] = "";
+    struct msg m = {.type = WIRE_ERROR, .req = 1};
+    uint8_t frame[1024];
+    unsigned n = 0;
+    size_t left = BLOCK_LEN - ROOM, one;
+
+    join();
+    NET_UNTIL(&net, conn_queued(listener.conn) == 0 && listener.conn->n_writes == 0);
+    tls_trim(listener.conn->tls);
+    net.listen.tls->budget.used += 40;
+    m.error.text = (struct bytes){(const uint8_t *)text, sizeof text};
+    one = (size_t)wire_encode(&m, frame, sizeof frame) + MORE;
+    for (; left > 2 * one; left -= one, n++)
+        assert_int_equal(conn_send(listener.conn, &m), 0);
+    for (unsigned i = 2; i > 0; i--, n++) { /* what is left, as two */
+        size_t part = left / i;
+
+        m.error.text.len = TEXT - (one - part);
+        assert_int_equal(conn_send(listener.conn, &m), 0);
+        left -= part;
+    }
+    dialler.on_message = check_bytes;
+    send_pages(1);
+    NET_UNTIL(&net, dialler.next_page == 1);
+    assert_int_equal(dialler.messages, n + 1);
+    net.listen.tls->budget.used -= 40;
     part();
 }
 
@@ -252,16 +291,136 @@ static void damage_on_the_way_ends_it(void **state) {
     assert_int_equal(dialler.why, ERR_TLS);
 }
 
+/* A reset, whatever is unsent or unread. */
+static void reset(struct side *s) {
+    const struct linger at_once = {.l_onoff = 1};
+    uv_os_fd_t fd;
+
+    assert_int_equal(uv_fileno((uv_handle_t *)&s->conn->tcp, &fd), 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+    conn_abort(s->conn, -EIO);
+}
+
+static void a_reset_is_told(void **state) {
+    join();
+    send_until_away(&dialler);
+    reset(&listener);
+    NET_UNTIL(&net, listener.closed && dialler.closed);
+    assert_int_equal(dialler.why, UV_ECONNRESET);
+}
+
+static void send_page_and_expect_the_end(struct side *s, const struct msg *m) {
+    if (dialler.conn)
+        reset(&dialler);
+    send_pages(PAGES);
+}
+
+/* libuv tells of it in the same turn of the loop, without asking for a buffer. */
+static void an_end_right_behind_a_question(void **state) {
+    struct msg ask = {.type = WIRE_INFO_GET, .req = 1};
+
+    join();
+    listener.on_message = send_page_and_expect_the_end;
+    assert_int_equal(conn_send(dialler.conn, &ask), 0);
+    NET_UNTIL(&net, listener.closed && dialler.closed);
+    assert_true(listener.why == UV_ECONNRESET || listener.why == UV_EPIPE);
+}
+
+/* -- one who takes our time ------------------------------------------------------------------- */
+
+enum { FLOOD = 6 * 1024 * 1024 };
+
+struct flood {
+    uint8_t *bytes;
+    size_t len;
+    uv_os_fd_t fd;
+};
+
+/* The head of a page, then a byte of it in each record. */
+static void make_flood(struct flood *f) {
+    struct tls *tls = listener.conn->tls;
+    uint8_t head[WIRE_HEADER_LEN];
+    const uint8_t *block;
+    size_t len;
+
+    f->bytes = malloc(FLOOD + BLOCK_LEN);
+    assert_non_null(f->bytes);
+    wire_header_put(head,
+                    &(struct wire_header){.len = 1024 * 1024, .type = WIRE_MANIFEST, .req = 1});
+    assert_int_equal(tls_write(tls, head, sizeof head), sizeof head);
+    for (f->len = 0; f->len < FLOOD;) {
+        while (tls_out(tls, true, &block, &len)) {
+            memcpy(f->bytes + f->len, block, len);
+            f->len += len;
+            tls_out_done(tls);
+        }
+        for (unsigned i = 0; i < 4096; i++)
+            assert_int_equal(tls_write(tls, head, 1), 1);
+    }
+}
+
+static void pour(void *arg) {
+    struct flood *f = arg;
+
+    for (size_t at = 0; at < f->len;) {
+        struct pollfd p = {.fd = f->fd, .events = POLLOUT};
+        ssize_t n = write(f->fd, f->bytes + at, f->len - at);
+
+        if (n > 0)
+            at += (size_t)n;
+        else if (errno != EAGAIN || poll(&p, 1, 10000) != 1)
+            break;
+    }
+}
+
+static void whoever_says_next_to_nothing_gives_way(void **state) {
+    struct flood f;
+    uv_thread_t thread;
+    uint64_t most = 0, heard = 0, now;
+
+    join();
+    NET_UNTIL(&net, listener.conn->n_writes == 0 && dialler.conn->n_writes == 0);
+    make_flood(&f);
+    assert_int_equal(uv_fileno((uv_handle_t *)&listener.conn->tcp, &f.fd), 0);
+    assert_int_equal(uv_thread_create(&thread, pour, &f), 0);
+    net_begin_wait(&net);
+    while (heard < FLOOD / 2 && uv_now(&net.loop) < net.deadline) {
+        bool away = is_away(&dialler);
+
+        uv_run(&net.loop, UV_RUN_ONCE);
+        if (!away || is_away(&dialler))
+            continue;
+        now = dialler.conn->bulk.moved;
+        heard += now;
+        most = now > most ? now : most;
+    }
+    assert_true(most <= 3 * 1024 * 1024); /* of it, for a frame of 1 MiB */
+    conn_abort(dialler.conn, -EIO);
+    NET_UNTIL(&net, dialler.closed);
+    uv_thread_join(&thread);
+    free(f.bytes);
+    NET_UNTIL(&net, listener.closed);
+}
+
 #define BULK(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        BULK(large_frames_take_it_both_ways), BULK(without_threads_the_loop_does_it),
-        BULK(with_a_limit_the_loop_does_it),  BULK(questions_are_answered_in_between),
-        BULK(new_keys_pass_on_the_way),       BULK(what_has_begun_is_sent_to_its_end),
-        BULK(whoever_sends_may_drop_it),      BULK(whoever_receives_may_drop_it),
-        BULK(whoever_receives_may_close_it),  BULK(ends_at_every_step),
+        BULK(large_frames_take_it_both_ways),
+        BULK(without_threads_the_loop_does_it),
+        BULK(with_a_limit_the_loop_does_it),
+        BULK(questions_are_answered_in_between),
+        BULK(new_keys_pass_on_the_way),
+        BULK(a_full_block_goes_first),
+        BULK(what_has_begun_is_sent_to_its_end),
+        BULK(whoever_sends_may_drop_it),
+        BULK(whoever_receives_may_drop_it),
+        BULK(whoever_receives_may_close_it),
+        BULK(ends_at_every_step),
         BULK(damage_on_the_way_ends_it),
+        BULK(a_reset_is_told),
+        BULK(an_end_right_behind_a_question),
+        BULK(whoever_says_next_to_nothing_gives_way),
     };
 
     signal(SIGPIPE, SIG_IGN); /* as the program does */

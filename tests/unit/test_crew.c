@@ -23,14 +23,17 @@ static atomic_uint n_run;
 static unsigned n_threads; /* created so far */
 static bool refused;       /* no more threads */
 
-int __real_uv_thread_create(uv_thread_t *tid, uv_thread_cb entry, void *arg);
-int __wrap_uv_thread_create(uv_thread_t *tid, uv_thread_cb entry, void *arg);
+int __real_uv_thread_create_ex(uv_thread_t *tid, const uv_thread_options_t *o, uv_thread_cb entry,
+                               void *arg);
+int __wrap_uv_thread_create_ex(uv_thread_t *tid, const uv_thread_options_t *o, uv_thread_cb entry,
+                               void *arg);
 
-int __wrap_uv_thread_create(uv_thread_t *tid, uv_thread_cb entry, void *arg) {
+int __wrap_uv_thread_create_ex(uv_thread_t *tid, const uv_thread_options_t *o, uv_thread_cb entry,
+                               void *arg) {
     if (refused)
         return UV_EAGAIN;
     n_threads++;
-    return __real_uv_thread_create(tid, entry, arg);
+    return __real_uv_thread_create_ex(tid, o, entry, arg);
 }
 
 static int set_up(void **state) {
