@@ -2,6 +2,7 @@
 #include "core/crew.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <uv.h>
@@ -17,9 +18,18 @@ struct crew {
     unsigned n, most;
 };
 
+/* Those that we may use: sched_getaffinity(2). */
+static unsigned count_processors(void) {
+    cpu_set_t ours;
+
+    if (sched_getaffinity(0, sizeof ours, &ours) < 0) /* more than fit into the set */
+        return CREW_MAX;
+    return (unsigned)CPU_COUNT(&ours);
+}
+
 int crew_new(struct crew **out) {
     struct crew *crew = calloc(1, sizeof *crew);
-    unsigned cores = uv_available_parallelism();
+    unsigned cores = count_processors();
     int r;
 
     if (!crew)

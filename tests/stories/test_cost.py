@@ -14,8 +14,8 @@ from verbs import MIB, random_file
 pytestmark = pytest.mark.unsanitized  # the instructions of the real program
 
 # For each MiB of a big file, and for each file of 4 KiB among many; fetching and serving end.
-BIG = {"instructions": (6_500_000, 6_500_000), "of our own": (29_000, 17_200),
-       "copied": (2_600_000, 2_600_000), "allocations": (1.4, 1.4), "system calls": (14, 14)}
+BIG = {"instructions": (6_500_000, 6_500_000), "of our own": (23_000, 16_800),
+       "copied": (2_600_000, 2_600_000), "allocations": (2.8, 1.4), "system calls": (20, 21.5)}
 SMALL = {"of our own": (9_400, 6_100), "allocations": (0.2, 0.2), "system calls": (7.6, 12.5)}
 
 

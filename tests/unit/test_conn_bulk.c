@@ -3,6 +3,7 @@
 #include "core/conn_internal.h"
 #include "core/err.h"
 #include "core/tls_internal.h"
+#include "no_threads.h"
 #include "sides.h"
 
 #include <poll.h>
@@ -14,17 +15,6 @@
 enum { PAGES = 12 };
 
 static struct pool many; /* of the listener */
-static bool no_threads;
-
-int __real_uv_thread_create_ex(uv_thread_t *tid, const uv_thread_options_t *o, uv_thread_cb entry,
-                               void *arg);
-int __wrap_uv_thread_create_ex(uv_thread_t *tid, const uv_thread_options_t *o, uv_thread_cb entry,
-                               void *arg);
-
-int __wrap_uv_thread_create_ex(uv_thread_t *tid, const uv_thread_options_t *o, uv_thread_cb entry,
-                               void *arg) {
-    return no_threads ? UV_EAGAIN : __real_uv_thread_create_ex(tid, o, entry, arg);
-}
 
 static int begin(void **state) {
     int r = set_up(state);
