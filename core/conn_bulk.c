@@ -5,7 +5,7 @@
 
 #include <errno.h>
 #include <stddef.h>
-#include <sys/socket.h>
+#include <unistd.h>
 
 enum {
     LEAST = 128 * 1024,      /* plaintext: less is done before another thread has woken up */
@@ -19,7 +19,10 @@ static struct conn *conn_of(struct bulk *b) {
     return (struct conn *)((char *)b - offsetof(struct conn, bulk));
 }
 
-/* -- on a thread of the crew ------------------------------------------------------------------ */
+/* -- on a thread of the crew ------------------------------------------------------------------
+ *
+ * The socket does not block. As libuv does, it is read(2) and written to: proc_pid_io(5) counts
+ * these calls, not recv(2) and send(2). */
 
 /* After this, b may be gone. */
 static void hand_back(struct bulk *b) {
@@ -29,7 +32,7 @@ static void hand_back(struct bulk *b) {
 
 /* 0: the socket takes no more, or failed: see b->broken. */
 static size_t push_some(struct bulk *b) {
-    ssize_t n = send(b->fd, b->rest, b->rest_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t n = write(b->fd, b->rest, b->rest_len);
 
     if (n < 0) {
         if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
@@ -87,7 +90,7 @@ static size_t pull(struct bulk *b, uint8_t block[static CIPHERTEXT]) {
 
     if (b->moved > 2 * ciphertext_of(b->len) || atomic_load(&b->stop))
         return 0;
-    n = recv(b->fd, block, want < CIPHERTEXT ? want : CIPHERTEXT, MSG_DONTWAIT);
+    n = read(b->fd, block, want < CIPHERTEXT ? want : CIPHERTEXT);
     if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
         b->broken = -errno; /* it is told once only */
     if (n <= 0) {           /* the end is for the loop to find */
