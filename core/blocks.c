@@ -14,6 +14,15 @@ void blocks_init(struct blocks *b, struct block_budget *budget) {
     b->budget = budget;
 }
 
+/* cap: BLOCK_LEN, or BLOCK_SMALL, which is nobody's budget. NULL: no memory. */
+static uint8_t *new_block(struct blocks *b, size_t cap) {
+    uint8_t *mem = malloc(cap);
+
+    if (mem && cap == BLOCK_LEN) /* never while it is reserved */
+        b->budget->used++;
+    return mem;
+}
+
 static void free_block(struct blocks *b, uint8_t *mem, size_t cap) {
     if (cap == BLOCK_LEN)
         b->budget->used--;
@@ -65,11 +74,9 @@ static int add_block(struct blocks *b) {
     if (b->n_spare > 0) {
         new.mem = b->spare[--b->n_spare];
     } else {
-        new.mem = malloc(new.cap);
+        new.mem = new_block(b, new.cap);
         if (!new.mem)
             return -ENOMEM;
-        if (new.cap == BLOCK_LEN) /* never while it is reserved */
-            b->budget->used++;
     }
     *at(b, b->n++) = new;
     return 0;
@@ -123,11 +130,10 @@ void blocks_reserve(struct blocks *b, unsigned most) {
 
     while (b->n - b->n_out + b->n_spare < want && b->n + b->n_spare < BLOCKS_MAX &&
            b->budget->used < b->budget->max) {
-        uint8_t *mem = malloc(BLOCK_LEN);
+        uint8_t *mem = new_block(b, BLOCK_LEN);
         if (!mem)
             break;
         b->spare[b->n_spare++] = mem;
-        b->budget->used++;
     }
     b->reserved = true;
 }

@@ -95,24 +95,21 @@ void crew_free(struct crew *crew) {
 int crew_give(struct crew *crew, struct crew_task *t) {
     static const uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE,
                                                 .stack_size = CREW_STACK};
-    bool busy;
     int r = 0;
 
     uv_mutex_lock(&crew->lock);
-    busy = crew->waiting >= crew->free;
-    uv_mutex_unlock(&crew->lock);
-    if (busy && crew->n < crew->most) {
+    if (crew->waiting >= crew->free && crew->n < crew->most) {
         r = uv_thread_create_ex(&crew->threads[crew->n], &options, work, crew);
         crew->n += r == 0;
     }
-    if (crew->n == 0)
-        return r;
-    uv_mutex_lock(&crew->lock);
-    t->next = NULL;
-    *crew->last = t;
-    crew->last = &t->next;
-    crew->waiting++;
-    uv_cond_signal(&crew->news);
+    if (crew->n > 0) {
+        r = 0;
+        t->next = NULL;
+        *crew->last = t;
+        crew->last = &t->next;
+        crew->waiting++;
+        uv_cond_signal(&crew->news);
+    }
     uv_mutex_unlock(&crew->lock);
-    return 0;
+    return r;
 }
