@@ -78,6 +78,7 @@ static struct survey_question question(struct looking *l) {
         .peer_ms = SURVEY_PEER_MS,
         .answer_ms = SURVEY_ANSWER_MS,
         .max_rows = ROWS_MAX,
+        .keep = true,
         .on_row = on_row,
         .owner = l,
     };

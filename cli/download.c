@@ -278,6 +278,9 @@ int download_run(struct asking *a, const struct download_options *o, const struc
     name_show(base, strlen(base), d.shown, sizeof d.shown);
     progress_init(&d.progress, d.shown, !o->json && isatty(STDERR_FILENO));
     err = start(&d, hits);
+    if (!err)
+        fetch_adopt(d.fetch, survey_take(&a->survey, hits->all[0].peer));
+    survey_hang_up(&a->survey);
     if (err)
         d.code = fail(CODE_FAILED, "%s: %s", d.shown, err_text(err));
     else

@@ -176,6 +176,7 @@ static void on_answer(void *owner, int why, const char *text, const struct query
                       const struct query_info *info) {
     struct survey_peer *p = owner;
     struct survey *r = p->survey;
+    struct query *q = p->query;
 
     p->query = NULL;
     r->n_asked--;
@@ -192,6 +193,8 @@ static void on_answer(void *owner, int why, const char *text, const struct query
         if (why != 0 && p->fresh && p->tries < TRIES_MAX && !survey_locked(p))
             p->state = SURVEY_WAITING;
     }
+    if (p->state == SURVEY_ANSWERED && r->question->keep && p->rows > 0)
+        survey_keep(p, q);
     pump(r);
 }
 
@@ -346,6 +349,7 @@ static void finish(struct survey *r) {
 int survey_ask(struct survey *r, const struct survey_question *q) {
     int err = prepare(r, q);
 
+    survey_hang_up(r);
     if (err) {
         r->question = NULL;
         return err;
@@ -380,6 +384,7 @@ static void on_browse_closed(void *owner) {
 }
 
 void survey_close(struct survey *r) {
+    survey_hang_up(r);
     if (r->browse)
         browse_close(r->browse, on_browse_closed);
     uv_close((uv_handle_t *)&r->deadline, NULL);

@@ -29,6 +29,7 @@ enum {
     SURVEY_PEER_MS = 3000,
     SURVEY_ANSWER_MS = 20000, /* without a sign that it works on the answer */
     SURVEY_WHOLE_MS = 60000,  /* for all of it, unless this peer alone is meant */
+    SURVEY_KEPT_MAX = 16,     /* connections that stay open after a question */
 };
 
 enum survey_state {
@@ -52,6 +53,7 @@ struct survey_peer {
     unsigned tries;
     uint64_t rows, asked_ms;
     struct query *query;
+    struct conn *conn; /* kept open, with nothing under way; or NULL */
 
     enum survey_state state;
     bool identified; /* from here to known_key: who answered, or did not let us in */
@@ -75,6 +77,7 @@ struct survey_question {
     uint64_t answer_ms;           /* how long it may stand still then; 0: no longer than wait_ms */
     uint64_t max_rows;            /* of each peer, then it has answered; 0: no limit */
     bool any_key;                 /* listen to peers with a changed key too */
+    bool keep;                    /* the connections to those who told a row: see survey_take */
     /* A row of a peer in SURVEY_ASKED that is identified. May be NULL. */
     void (*on_row)(void *owner, const struct survey_peer *p, const struct wire_entry *e);
     void *owner;
@@ -89,7 +92,7 @@ struct survey {
     uint64_t browsing_since;
     char problem[256]; /* the last that discovery told */
     struct survey_peer **all;
-    unsigned n, n_added, n_asked;
+    unsigned n, n_added, n_asked, n_kept;
     const struct survey_question *question; /* NULL: none is open */
     const struct survey_peer *spelt;        /* the question is for this one */
     uv_timer_t deadline, patience, turn;
@@ -118,6 +121,15 @@ struct survey_peer *survey_peer_seen(struct survey *r, const struct peer *seen);
 unsigned survey_places(const struct survey *r);
 /* Does it say that it is somebody whom we met? */
 bool survey_claims_known(const struct survey_peer *p);
+
+/* ---- survey_kept.c: connections that are not closed yet ---- */
+
+/* In the query's on_done. */
+void survey_keep(struct survey_peer *p, struct query *q);
+/* The caller's from now on: sets its handler at once. NULL: there is none any more. */
+struct conn *survey_take(struct survey *r, const struct survey_peer *p);
+/* Closes those that nobody took; the next question does it, too. */
+void survey_hang_up(struct survey *r);
 
 /* ---- survey_say.c: names and sentences ---- */
 

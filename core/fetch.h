@@ -3,6 +3,7 @@
  * fetch -- one download: dial its sources, open, plan, ask, store, commit
  *
  *     fetch_start -> on_event ... -> on_done          fetch_offer, fetch_stop at any time
+ *              `-> fetch_adopt
  *
  * Survives lost connections: dials again with back-off, at fresh addresses if fetch_offer brings
  * some, until nothing arrived for timeout_ms. The first source that opens the selection is its
@@ -72,6 +73,9 @@ int fetch_start(struct fetch **f, const struct conn_env *env, struct trust *trus
                 const struct fetch_request *r, const struct fetch_handler *h, void *owner);
 /* The peer with this key was seen (again): dial it now if it is a source that is not connected. */
 void fetch_offer(struct fetch *f, const struct endpoint *to);
+/* Right after fetch_start: a connection to the first source, with nothing under way, to begin with;
+ * the fetch's from now on, or NULL. Calls back. */
+void fetch_adopt(struct fetch *f, struct conn *c);
 /* Finish the writes that run, then on_done with ERR_STOPPED. */
 void fetch_stop(struct fetch *f);
 

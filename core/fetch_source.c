@@ -254,6 +254,11 @@ void source_tick(struct fetch *f, uint64_t now) {
     start_dial(s);
 }
 
+void fetch_adopt(struct fetch *f, struct conn *c) {
+    if (c)
+        on_dialled(f->current, 0, "", c);
+}
+
 void fetch_offer(struct fetch *f, const struct endpoint *to) {
     for (unsigned i = 0; i < f->n_sources; i++) {
         struct source *s = &f->sources[i];

@@ -277,3 +277,13 @@ void query_stop(struct query *q) {
     if (q)
         shut(q);
 }
+
+struct conn *query_take(struct query *q) {
+    struct conn *c = q->info_asked ? NULL : q->conn;
+
+    if (!c)
+        return NULL;
+    conn_expect(c, false);
+    q->conn = NULL;
+    return c;
+}

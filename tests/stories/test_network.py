@@ -143,6 +143,22 @@ def test_the_prompt_ends_in_order(cable, sig):
     ends(p, 0)
 
 
+def connections_made(host):
+    """By all that ever ran there: ActiveOpens, proc_pid_net(5)."""
+    names, values = (line.split() for line in host.check("cat", "/proc/net/snmp").splitlines()
+                     if line.startswith("Tcp:"))
+    return int(values[names.index("ActiveOpens")])
+
+
+def test_one_connection_is_enough_for_a_download(cable):
+    """Whoever says that it has it is asked for it, too."""
+    anna, bert = cable.hosts
+    film, a = film_of(anna, 8 * MIB)
+    download(bert, anna.address, a.port, "film").ok()
+    same(film, bert / "film")
+    assert connections_made(bert) == 1
+
+
 def test_a_peer_on_the_same_link_is_not_paced(cable):
     """Where the system's choice is BBR, for one link it is another one; any other choice stays."""
     anna, bert = cable.hosts

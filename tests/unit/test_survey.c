@@ -263,6 +263,55 @@ static void an_address_is_asked_alone(void **state) {
     assert_string_equal(label, f->peers[1].word);
 }
 
+static void ignore_closed(struct conn *c, int why, const char *text) {}
+
+static const struct conn_handler taken_events = {.on_closed = ignore_closed};
+
+static void who_has_it_stays_connected(void **state) {
+    struct fixture *f = *state;
+    struct survey *r = &f->a.survey;
+    struct survey_question q = question(f, "film");
+    const struct survey_peer *first;
+    struct conn *c;
+
+    q.keep = true;
+    assert_int_equal(survey_add(r, f->peers[0].word), 0);
+    assert_int_equal(survey_add(r, f->peers[1].word), 0);
+    assert_int_equal(survey_ask(r, &q), 0);
+    assert_int_equal(r->n_kept, 2);
+    first = survey_first(r, SURVEY_ANSWERED);
+    c = survey_take(r, first);
+    assert_non_null(c);
+    assert_memory_equal(conn_key(c), first->key, KEY_LEN);
+    assert_null(survey_take(r, first));
+    conn_set_handler(c, &taken_events, NULL);
+    conn_close(c, 0);
+    assert_int_equal(r->n_kept, 1);
+
+    q.arg = "nothing"; /* the next question, and nobody has it */
+    assert_int_equal(survey_ask(r, &q), 0);
+    assert_int_equal(survey_count(r, SURVEY_ANSWERED), 2);
+    assert_int_equal(r->n_kept, 0);
+}
+
+static void who_goes_away_is_not_kept(void **state) {
+    struct fixture *f = *state;
+    struct survey *r = &f->a.survey;
+    struct survey_question q = question(f, "film");
+    const struct survey_peer *p;
+
+    q.keep = true;
+    assert_int_equal(survey_add(r, f->peers[0].word), 0);
+    assert_int_equal(survey_ask(r, &q), 0);
+    p = survey_first(r, SURVEY_ANSWERED);
+    assert_non_null(p->conn);
+    conn_abort(p->conn, UV_ECONNRESET);
+    while (p->conn)
+        uv_run(f->a.client.loop, UV_RUN_ONCE);
+    assert_int_equal(r->n_kept, 0);
+    assert_null(survey_take(r, p));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(answers_of_all_are_one, setup, teardown),
@@ -274,6 +323,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(the_mute_do_not_hold_up_the_others, setup, teardown),
         cmocka_unit_test_setup_teardown(enough_rows_are_an_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(an_address_is_asked_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_has_it_stays_connected, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_goes_away_is_not_kept, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
