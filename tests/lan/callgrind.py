@@ -22,9 +22,9 @@ CALLS_KERNEL = (r"(p?read|p?write)(v|64)*|(send|recv)(msg|to|from)?|f?stat(at|fs
                 r"|fadvise64|posix_fadvise(64)?|getdents64|readdir(64)?|lseek(64)?|fcntl(64)?")
 
 
-def counted(host, out, *words):
-    return host.spawn("valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", LANYARD,
-                      *words)
+def counted(host, out, *words, terminal=False):
+    start = host.terminal if terminal else host.spawn
+    return start("valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", LANYARD, *words)
 
 
 class Cost:
