@@ -124,29 +124,38 @@ def cpu_of(runs):
     return tuple(median(r["cpu"][end] for r in runs) for end in (0, 1))
 
 
-def against_one(case, make, alone, crowd):
-    """Rounds of one client and of many; the many's throughput by the one's."""
+def against(case, make, alone, crowd):
+    """Rounds of one client and of many. alone: {name: what the one does}; the many's throughput by
+    each of these."""
     runs = []
     with lan_in_memory(make) as lan:
         for i in range(case.rounds):
-            runs.append((one_run(lan, alone), one_run(lan, crowd)))
-            case.say(f"round {i + 1}: {runs[-1][0]['seconds']:.2f} s alone, "
-                     f"{runs[-1][1]['seconds']:.2f} s together")
-    one, many = zip(*runs)
-    peak = max(r["serve_peak"] for r in many)
-    yield Figure("one client", median(alone.bytes() / r["seconds"] / 1e6 for r in one), "MB/s",
-                 runs=one, cpu=cpu_of(one))
-    yield Figure(f"{crowd.n} clients", median(crowd.bytes() / r["seconds"] / 1e6 for r in many),
-                 "MB/s", ratio=median(o["seconds"] / m["seconds"] for o, m in runs),
-                 target=at_least(0.9), runs=many, cpu=cpu_of(many))
+            runs.append({name: one_run(lan, fetch) for name, fetch in alone.items()}
+                        | {"crowd": one_run(lan, crowd)})
+            case.say(f"round {i + 1}: " +
+                     ", ".join(f"{r['seconds']:.2f} s {name}" for name, r in runs[-1].items()))
+    for name, fetch in alone.items():
+        yield throughput(name, fetch, [r[name] for r in runs])
+    many = [r["crowd"] for r in runs]
+    for name in alone:
+        figure = throughput(f"{crowd.n} clients / {name}", crowd, many)
+        figure.ratio = median(r[name]["seconds"] / r["crowd"]["seconds"] for r in runs)
+        figure.target = at_least(0.9)
+        yield figure
     yield Figure("slowest / fastest client", median(r["spread"] for r in many), "x",
                  target=at_most(1.2))
-    yield Figure("memory of the server", peak / MIB, "MiB", target=at_most(64))
+    yield Figure("memory of the server", max(r["serve_peak"] for r in many) / MIB, "MiB",
+                 target=at_most(64))
+
+
+def throughput(name, fetch, runs):
+    return Figure(name, median(fetch.bytes() / r["seconds"] / 1e6 for r in runs), "MB/s",
+                  cpu=cpu_of(runs), runs=runs)
 
 
 @row("crowd64", rounds=3)
 def crowd64(case):
-    """64 clients, each another file of {size} MiB, against one that gets them all"""
+    """64 clients, each another file of {size} MiB, against one that gets all 64"""
     size = case.scale(16, 1)
     case.told(size=size)
 
@@ -154,8 +163,10 @@ def crowd64(case):
         (served / "all").mkdir()
         for i in range(64):
             gauge.random_file(served / "all" / f"f{i}", size)
-    yield from against_one(case, make, Fetch(1, "all", 64 * size * MIB),
-                           Fetch(64, "all/f$i", size * MIB))
+    each = "all/f${to##*/}"  # `to` are folders of these names
+    alone = {"one, as a folder": Fetch(1, "all", 64 * size * MIB),
+             "one, file by file": Fetch(1, each, size * MIB, times=64)}
+    yield from against(case, make, alone, Fetch(64, "all/f$i", size * MIB))
 
 
 @row("crowd8", rounds=3)
@@ -163,8 +174,9 @@ def crowd8(case):
     """8 clients, each the same {size} MiB, against one that gets it 8 times in a row"""
     size = case.scale(1024, 32)
     case.told(size=size)
-    yield from against_one(case, lambda served: gauge.random_file(served / "all", size),
-                           Fetch(1, "all", size * MIB, times=8), Fetch(8, "all", size * MIB))
+    alone = {"one client": Fetch(1, "all", size * MIB, times=8)}
+    yield from against(case, lambda served: gauge.random_file(served / "all", size), alone,
+                       Fetch(8, "all", size * MIB))
 
 
 def hold(host, server, n):
