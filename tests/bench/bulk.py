@@ -7,7 +7,7 @@ from lan import Lan
 from race import figures, of, race
 
 FIELD = [contestants.Lanyard, contestants.Limit, contestants.CurlHttp, contestants.CurlHttps,
-         contestants.RsyncDaemon, contestants.Scp, contestants.Aria2, contestants.Copy]
+         contestants.RsyncDaemon, contestants.Scp, contestants.Aria2]
 TARGETS = {"limit": at_least(0.95), "curl http": at_least(1.2), "curl https": at_least(1.6),
            "rsync daemon": at_least(1.6), "scp aes128-gcm": at_least(2.5),
            "aria2c -x4 https": at_least(2.5)}

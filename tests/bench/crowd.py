@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import random
 import shutil
 import signal
 import subprocess
@@ -130,8 +131,9 @@ def against(case, make, alone, crowd):
     runs = []
     with lan_in_memory(make) as lan:
         for i in range(case.rounds):
-            runs.append({name: one_run(lan, fetch) for name, fetch in alone.items()}
-                        | {"crowd": one_run(lan, crowd)})
+            fetches = list((alone | {"crowd": crowd}).items())
+            random.Random(i).shuffle(fetches)  # race.py says why
+            runs.append({name: one_run(lan, fetch) for name, fetch in fetches})
             case.say(f"round {i + 1}: " +
                      ", ".join(f"{r['seconds']:.2f} s {name}" for name, r in runs[-1].items()))
     for name, fetch in alone.items():
