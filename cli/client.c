@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { CLOSE_MS = 500, STOP_MS = 900 };
+/* A peer that does not say goodbye is gone before we are. */
+enum { FAREWELL_MS = 300, CLOSE_MS = 500, STOP_MS = 900 };
 
 int client_load_trust(struct app *app, struct trust *t) {
     int code = app_state_dir(app), err;
@@ -84,6 +85,9 @@ static int setup(struct client *c, unsigned buffers, const char *name) {
     c->env.port = c->app->port;
     c->env.known = &c->trust;
     c->env.pacer = &c->pacer;
+    c->patience = patience_default;
+    c->patience.farewell = FAREWELL_MS;
+    c->env.patience = &c->patience;
     return 0;
 }
 

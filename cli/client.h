@@ -23,8 +23,9 @@ struct client {
     uv_loop_t *loop;
     struct pool pool;
     struct conn_env env;
-    struct prover prover; /* of env, if there is a code */
-    struct pacer pacer;   /* of env */
+    struct prover prover;     /* of env, if there is a code */
+    struct pacer pacer;       /* of env */
+    struct patience patience; /* of env */
     uv_signal_t signals[STOP_SIGNALS];
     uv_timer_t guard;
     unsigned stops;                       /* signals that came */

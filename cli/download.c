@@ -260,6 +260,8 @@ static void run(struct download *d) {
     c->owner = r->owner = d;
     c->on_stop = on_stop;
     r->on_seen = on_seen;
+    if (c->stops > 0) /* it came when the survey was done, and nobody looked */
+        on_stop(d);
     client_run(c, &d->done);
     c->on_stop = NULL;
     r->on_seen = NULL;

@@ -3,6 +3,7 @@
  * survey -- the peers that are here, and what each answers to one question
  *
  *     survey_init -> survey_add ... -> survey_ask ... -> survey_close
+ *                                      `-> survey_take -> survey_hang_up
  *
  * Discovery says who might be here; every newcomer is dialled and asked at once, and counts only
  * when it answered. Peers are told apart by their keys; we ourselves are left out, and whoever
@@ -53,7 +54,7 @@ struct survey_peer {
     unsigned tries;
     uint64_t rows, asked_ms;
     struct query *query;
-    struct conn *conn; /* kept open, with nothing under way; or NULL */
+    struct conn *conn; /* kept, with nothing under way; it may be about to close. Or NULL */
 
     enum survey_state state;
     bool identified; /* from here to known_key: who answered, or did not let us in */
@@ -126,7 +127,7 @@ bool survey_claims_known(const struct survey_peer *p);
 
 /* In the query's on_done. */
 void survey_keep(struct survey_peer *p, struct query *q);
-/* The caller's from now on: sets its handler at once. NULL: there is none any more. */
+/* The caller's from now on: sets its handler at once. NULL: none is open. */
 struct conn *survey_take(struct survey *r, const struct survey_peer *p);
 /* Closes those that nobody took; the next question does it, too. */
 void survey_hang_up(struct survey *r);

@@ -15,10 +15,6 @@ static void on_closed(struct conn *c, int why, const char *text) {
 
 static const struct conn_handler events = {.on_message = on_message, .on_closed = on_closed};
 
-static void on_left(struct conn *c, int why, const char *text) {}
-
-static const struct conn_handler left = {.on_message = on_message, .on_closed = on_left};
-
 void survey_keep(struct survey_peer *p, struct query *q) {
     if (p->survey->n_kept == SURVEY_KEPT_MAX)
         return;
@@ -37,20 +33,24 @@ static struct conn *let_go(struct survey_peer *p) {
     return c;
 }
 
+static void ignore_closed(struct conn *c, int why, const char *text) {}
+
+static const struct conn_handler nobody = {.on_message = on_message, .on_closed = ignore_closed};
+
+static void hang_up(struct survey_peer *p) {
+    conn_set_handler(p->conn, &nobody, NULL);
+    conn_close(let_go(p), 0);
+}
+
 struct conn *survey_take(struct survey *r, const struct survey_peer *p) {
     for (unsigned i = 0; i < r->n; i++)
-        if (r->all[i] == p && p->conn)
+        if (r->all[i] == p && p->conn && conn_is_open(p->conn))
             return let_go(r->all[i]);
     return NULL;
 }
 
 void survey_hang_up(struct survey *r) {
-    for (unsigned i = 0; i < r->n; i++) {
-        struct survey_peer *p = r->all[i];
-
-        if (!p->conn)
-            continue;
-        conn_set_handler(p->conn, &left, NULL);
-        conn_close(let_go(p), 0);
-    }
+    for (unsigned i = 0; i < r->n; i++)
+        if (r->all[i]->conn)
+            hang_up(r->all[i]);
 }

@@ -12,7 +12,7 @@ static struct survey_peer *replace_peer(struct survey *r) {
     for (unsigned i = 0; i < r->n; i++) {
         struct survey_peer *p = r->all[i];
 
-        if (p->origin != SURVEY_BROWSED || p->query || p->shown ||
+        if (p->origin != SURVEY_BROWSED || p->query || p->conn || p->shown ||
             !(p->state == SURVEY_FAILED || (p->gone && p->state == SURVEY_IDLE)))
             continue;
         *p = (struct survey_peer){.survey = r};

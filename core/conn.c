@@ -312,6 +312,8 @@ int conn_send_frame(struct conn *c, uint8_t *frame, size_t len) {
 
 uint8_t *conn_take(struct conn *c) { return session_take(&c->session); }
 
+bool conn_is_open(const struct conn *c) { return c->state == OPENED && !c->peer_left; }
+
 void conn_close(struct conn *c, int why) { conn_part(c, why, ""); }
 
 void conn_expect(struct conn *c, bool answer) {

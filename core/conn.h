@@ -123,6 +123,9 @@ unsigned conn_frames(const struct conn *c);
  * puts it back. NULL if the message lies elsewhere. */
 uint8_t *conn_take(struct conn *c);
 
+/* HELLO and AUTH went well, and neither end wants to close. */
+bool conn_is_open(const struct conn *c);
+
 /* ERROR to the peer if why < 0 is worth telling, BYE if 0; then closes. Idempotent. */
 void conn_close(struct conn *c, int why);
 

@@ -74,7 +74,7 @@ int fetch_start(struct fetch **f, const struct conn_env *env, struct trust *trus
 /* The peer with this key was seen (again): dial it now if it is a source that is not connected. */
 void fetch_offer(struct fetch *f, const struct endpoint *to);
 /* Right after fetch_start: a connection to the first source, with nothing under way, to begin with;
- * the fetch's from now on, or NULL. Calls back. */
+ * the fetch's from now on, or NULL. */
 void fetch_adopt(struct fetch *f, struct conn *c);
 /* Finish the writes that run, then on_done with ERR_STOPPED. */
 void fetch_stop(struct fetch *f);

@@ -194,6 +194,17 @@ static bool trusted(struct source *s) {
     return true;
 }
 
+static void begin(struct source *s) {
+    s->is_new = false;
+    if (!trusted(s)) {
+        conn_close(s->conn, 0);
+        return;
+    }
+    fetch_say(s->f, (struct fetch_event){
+                        .kind = FETCH_SOURCE, .peer = source_peer(s), .text = conn_addr(s->conn)});
+    fetch_open(s->f);
+}
+
 static void on_dialled(void *owner, int why, const char *text, struct conn *c) {
     struct source *s = owner;
 
@@ -204,13 +215,7 @@ static void on_dialled(void *owner, int why, const char *text, struct conn *c) {
     }
     s->conn = c;
     conn_set_handler(c, &conn_events, s);
-    if (!trusted(s)) {
-        conn_close(c, 0);
-        return;
-    }
-    fetch_say(s->f, (struct fetch_event){
-                        .kind = FETCH_SOURCE, .peer = source_peer(s), .text = conn_addr(c)});
-    fetch_open(s->f);
+    begin(s);
 }
 
 static const struct dial_handler dial_events = {.on_done = on_dialled};
@@ -245,6 +250,8 @@ static struct source *next_source(struct fetch *f, uint64_t now) {
 void source_tick(struct fetch *f, uint64_t now) {
     struct source *s = f->current;
 
+    if (s->conn && s->is_new)
+        begin(s);
     if (s->conn || s->dial)
         return;
     s = next_source(f, now);
@@ -254,9 +261,15 @@ void source_tick(struct fetch *f, uint64_t now) {
     start_dial(s);
 }
 
+/* The tick goes on with it: nobody is called back from in here. */
 void fetch_adopt(struct fetch *f, struct conn *c) {
-    if (c)
-        on_dialled(f->current, 0, "", c);
+    struct source *s = f->current;
+
+    if (!c)
+        return;
+    s->conn = c;
+    s->is_new = true;
+    conn_set_handler(c, &conn_events, s);
 }
 
 void fetch_offer(struct fetch *f, const struct endpoint *to) {

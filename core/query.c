@@ -279,9 +279,9 @@ void query_stop(struct query *q) {
 }
 
 struct conn *query_take(struct query *q) {
-    struct conn *c = q->info_asked ? NULL : q->conn;
+    struct conn *c = q->conn;
 
-    if (!c)
+    if (q->info_asked)
         return NULL;
     conn_expect(c, false);
     q->conn = NULL;

@@ -51,9 +51,9 @@ struct query_request {
 int query_start(struct query **q, const struct conn_env *env, const struct query_request *r,
                 const struct query_handler *h, void *owner);
 void query_stop(struct query *q); /* takes NULL; no callback follows */
-/* Only in on_done: the connection to who answered, the caller's from now on, with nothing under
- * way; its handler is to be set by conn_set_handler before on_done returns. NULL if there is none
- * or the peer still owes something. */
+/* Only in on_done with why 0: the connection to who answered, the caller's from now on, and nothing
+ * is under way; its handler is to be set by conn_set_handler before on_done returns. NULL: the peer
+ * still owes something. */
 struct conn *query_take(struct query *q);
 
 #endif

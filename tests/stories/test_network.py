@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Lines that are slow or dead, peers that are stopped, and a user who has waited long enough."""
 import fcntl
+import os
 import re
 import signal
 import struct
@@ -157,6 +158,49 @@ def test_one_connection_is_enough_for_a_download(cable):
     download(bert, anna.address, a.port, "film").ok()
     same(film, bert / "film")
     assert connections_made(bert) == 1
+
+
+@pytest.fixture
+def waited_for(cable):
+    """Whoever asks both of these has an answer of the first, and waits for the second: (anna, bert,
+    who shares two films, the options)"""
+    anna, bert = cable.hosts
+    anna.spawn("/usr/bin/python3", "-c", MUTE).wait_line("up")
+    for i, folder in enumerate(["old", "new"]):
+        (anna / folder).mkdir()
+        random_file(anna / folder / "film", MIB, seed=i)
+    a = share(anna, "old", "new", options=["-vv"])
+    return anna, bert, a, [f"--peer={anna.address}:{port}" for port in (a.port, 5000)]
+
+
+def test_a_sharer_that_starts_anew_while_another_is_waited_for(waited_for):
+    anna, bert, a, peers = waited_for
+    p = bert.spawn("lanyard", "download", *peers, "new/film")
+    a.wait_line("FOUND", seconds(10), "err")
+    a.kill()
+    a.wait()
+    assert share(anna, "new").port == a.port
+    p.result(seconds(30)).ok()
+    same(anna / "new" / "film", bert / "film")
+
+
+def test_who_does_not_say_goodbye_is_left(waited_for):
+    """At the prompt, where whatever is left open stays open."""
+    anna, bert, a, peers = waited_for
+    p = bert.terminal("lanyard")
+    p.wait_line("lanyard> ", seconds(10))
+    left_open = []
+    for n in (1, 2):
+        p.type(f"download {' '.join(peers)} film\r")
+        p.wait_for(lambda: a.err.count("FOUND") == n, "its answer", seconds(10))
+        a.kill(signal.SIGSTOP)
+        p.wait_for(lambda: p.out.count("which one, as it stands") == n, "the end", seconds(10))
+        p.wait_for(lambda: p.out.count("lanyard> ") > n, "the prompt", seconds(10))
+        a.kill(signal.SIGCONT)
+        left_open.append(len(os.listdir(f"/proc/{p.pid}/fd")))
+    assert left_open[0] == left_open[1]
+    p.type("exit\r")
+    p.result(seconds(5)).ok()
 
 
 def test_a_peer_on_the_same_link_is_not_paced(cable):
