@@ -102,17 +102,6 @@ static bool is_ours(const struct survey *r, const struct survey_peer *p) {
     return p->origin == SURVEY_BROWSED && memcmp(p->key, r->client->app->id.key, KEY_LEN) == 0;
 }
 
-static bool is_double(const struct survey *r, const struct survey_peer *p) {
-    for (unsigned i = 0; i < r->n; i++) {
-        const struct survey_peer *o = r->all[i];
-
-        if (o != p && o->identified && o->state != SURVEY_LEFT_OUT && o->state != SURVEY_FAILED &&
-            memcmp(o->key, p->key, KEY_LEN) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* Is it who it was before? `only` may have become the host of its name, which anybody can be: if
  * the name is a known peer's, it is that peer that is meant. */
 static void check_key(struct survey_peer *p, const struct trust *known,
@@ -139,7 +128,7 @@ static void identify(struct survey_peer *p, const struct query_peer *who) {
     snprintf(p->addr, sizeof p->addr, "%s", who->addr);
     p->identified = true;
     check_key(p, &r->client->trust, only);
-    if (is_ours(r, p) || is_double(r, p) ||
+    if (is_ours(r, p) || survey_is_double(r, p) ||
         (only && only->kind == PEER_NAME && !what_matches(only, p->name, p->key_text)))
         p->state = SURVEY_LEFT_OUT;
     else if (p->trust < 0 && !r->question->any_key)
@@ -172,6 +161,15 @@ static void on_row(void *owner, const struct query_peer *who, const struct wire_
     }
 }
 
+/* It is said to be elsewhere now, or was cut off: it may have been started anew. */
+static bool may_ask_again(const struct survey_peer *p) {
+    bool cut = p->rows == 0 && (p->why == UV_ECONNRESET || p->why == UV_EOF || p->why == UV_EPIPE ||
+                                p->why == ERR_TLS_CUT);
+
+    return p->state == SURVEY_FAILED && (p->fresh || cut) && p->tries < TRIES_MAX &&
+           !survey_locked(p);
+}
+
 static void on_answer(void *owner, int why, const char *text, const struct query_peer *who,
                       const struct query_info *info) {
     struct survey_peer *p = owner;
@@ -190,7 +188,7 @@ static void on_answer(void *owner, int why, const char *text, const struct query
         snprintf(p->text, sizeof p->text, "%s", text);
         if (why == WIRE_ERR(WIRE_AUTH_FAILED))
             p->code_wrong = true;
-        if (why != 0 && p->fresh && p->tries < TRIES_MAX && !survey_locked(p))
+        if (may_ask_again(p))
             p->state = SURVEY_WAITING;
     }
     if (p->state == SURVEY_ANSWERED && r->question->keep && p->rows > 0)

@@ -118,6 +118,8 @@ struct survey_peer *survey_peer_at(struct survey *r, const struct peer_spec *spe
 struct survey_peer *survey_peer_find(struct survey *r, const struct peer *seen);
 /* The same, with what is known now; a new one if need be. */
 struct survey_peer *survey_peer_seen(struct survey *r, const struct peer *seen);
+/* Has another one with the key of this one been met? */
+bool survey_is_double(const struct survey *r, const struct survey_peer *p);
 /* How many more may be asked now. */
 unsigned survey_places(const struct survey *r);
 /* Does it say that it is somebody whom we met? */

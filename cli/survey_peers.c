@@ -111,6 +111,17 @@ struct survey_peer *survey_peer_seen(struct survey *r, const struct peer *seen) 
     return p;
 }
 
+bool survey_is_double(const struct survey *r, const struct survey_peer *p) {
+    for (unsigned i = 0; i < r->n; i++) {
+        const struct survey_peer *o = r->all[i];
+
+        if (o != p && o->identified && o->state != SURVEY_LEFT_OUT && o->state != SURVEY_FAILED &&
+            memcmp(o->key, p->key, KEY_LEN) == 0)
+            return true;
+    }
+    return false;
+}
+
 unsigned survey_places(const struct survey *r) {
     uint64_t now = uv_now(r->client->loop);
     unsigned held = 0, open = SURVEY_OPEN_MAX - r->n_asked;

@@ -3,6 +3,7 @@
 #include "core/err.h"
 #include "core/server.h"
 #include "scratch.h"
+#include "tests/unit/bad_line.h"
 
 #include <netinet/in.h>
 
@@ -312,6 +313,34 @@ static void who_goes_away_is_not_kept(void **state) {
     assert_null(survey_take(r, p));
 }
 
+/* Its first connection breaks at each byte that it says, as when it is started anew just then. */
+static void who_was_cut_off_is_asked_again(void **state) {
+    struct fixture *f = *state;
+    struct survey *r = &f->a.survey;
+    struct survey_question q = question(f, "film");
+    struct peer_spec spec;
+    char word[32];
+
+    q.only = &spec;
+    for (uint64_t at = 0;; at += 50) {
+        struct line line = {.fault = {.kind = at % 100 ? CUT : RESET, .from = SERVER, .at = at}};
+
+        line_open(&line, f->a.client.loop, (uint16_t)server_port(f->peers[0].server));
+        snprintf(word, sizeof word, "127.0.0.1:%u", line.port);
+        assert_int_equal(what_parse_peer(&spec, word), 0);
+        assert_int_equal(survey_ask(r, &q), 0);
+        assert_int_equal(survey_count(r, SURVEY_ANSWERED), 1);
+        assert_int_equal(f->hits.n, 1);
+        hits_clear(&f->hits);
+        line_close(&line);
+        while (line.n_open > 0)
+            uv_run(f->a.client.loop, UV_RUN_ONCE);
+        if (line.n_hops == 1) /* it said all that it had to say before that byte */
+            break;
+        assert_int_equal(line.n_hops, 2);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(answers_of_all_are_one, setup, teardown),
@@ -325,6 +354,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(an_address_is_asked_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(who_has_it_stays_connected, setup, teardown),
         cmocka_unit_test_setup_teardown(who_goes_away_is_not_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_was_cut_off_is_asked_again, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
