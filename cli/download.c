@@ -248,8 +248,12 @@ static int start(struct download *d, const struct hits *hits) {
                                     .unsafe_links = d->o->unsafe_links,
                                     .update = d->o->update};
     struct client *c = &d->a->client;
+    int err = fetch_start(&d->fetch, &c->env, &c->trust, &r, &fetch_events, d);
 
-    return fetch_start(&d->fetch, &c->env, &c->trust, &r, &fetch_events, d);
+    if (!err)
+        fetch_adopt(d->fetch, survey_take(&d->a->survey, hits->all[0].peer));
+    survey_hang_up(&d->a->survey);
+    return err;
 }
 
 /* Runs until on_done: a signal makes it come soon. */
@@ -280,9 +284,6 @@ int download_run(struct asking *a, const struct download_options *o, const struc
     name_show(base, strlen(base), d.shown, sizeof d.shown);
     progress_init(&d.progress, d.shown, !o->json && isatty(STDERR_FILENO));
     err = start(&d, hits);
-    if (!err)
-        fetch_adopt(d.fetch, survey_take(&a->survey, hits->all[0].peer));
-    survey_hang_up(&a->survey);
     if (err)
         d.code = fail(CODE_FAILED, "%s: %s", d.shown, err_text(err));
     else

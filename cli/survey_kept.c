@@ -6,12 +6,15 @@
 
 static int on_message(struct conn *c, const struct msg *m) { return WIRE_ERR(WIRE_PROTOCOL); }
 
-static void on_closed(struct conn *c, int why, const char *text) {
-    struct survey_peer *p = conn_owner(c);
+static struct conn *let_go(struct survey_peer *p) {
+    struct conn *c = p->conn;
 
     p->conn = NULL;
     p->survey->n_kept--;
+    return c;
 }
+
+static void on_closed(struct conn *c, int why, const char *text) { let_go(conn_owner(c)); }
 
 static const struct conn_handler events = {.on_message = on_message, .on_closed = on_closed};
 
@@ -25,23 +28,6 @@ void survey_keep(struct survey_peer *p, struct query *q) {
     conn_set_handler(p->conn, &events, p);
 }
 
-static struct conn *let_go(struct survey_peer *p) {
-    struct conn *c = p->conn;
-
-    p->conn = NULL;
-    p->survey->n_kept--;
-    return c;
-}
-
-static void ignore_closed(struct conn *c, int why, const char *text) {}
-
-static const struct conn_handler nobody = {.on_message = on_message, .on_closed = ignore_closed};
-
-static void hang_up(struct survey_peer *p) {
-    conn_set_handler(p->conn, &nobody, NULL);
-    conn_close(let_go(p), 0);
-}
-
 struct conn *survey_take(struct survey *r, const struct survey_peer *p) {
     for (unsigned i = 0; i < r->n; i++)
         if (r->all[i] == p && p->conn && conn_is_open(p->conn))
@@ -52,5 +38,5 @@ struct conn *survey_take(struct survey *r, const struct survey_peer *p) {
 void survey_hang_up(struct survey *r) {
     for (unsigned i = 0; i < r->n; i++)
         if (r->all[i]->conn)
-            hang_up(r->all[i]);
+            conn_leave(let_go(r->all[i]), 0);
 }

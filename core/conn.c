@@ -316,6 +316,18 @@ bool conn_is_open(const struct conn *c) { return c->state == OPENED && !c->peer_
 
 void conn_close(struct conn *c, int why) { conn_part(c, why, ""); }
 
+static int ignore_message(struct conn *c, const struct msg *m) { return 0; }
+
+static void ignore_closed(struct conn *c, int why, const char *text) {}
+
+void conn_leave(struct conn *c, int why) {
+    static const struct conn_handler nobody = {.on_message = ignore_message,
+                                               .on_closed = ignore_closed};
+
+    conn_set_handler(c, &nobody, NULL);
+    conn_close(c, why);
+}
+
 void conn_expect(struct conn *c, bool answer) {
     if (!answer)
         c->life.expected = 0;

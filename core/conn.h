@@ -129,6 +129,9 @@ bool conn_is_open(const struct conn *c);
 /* ERROR to the peer if why < 0 is worth telling, BYE if 0; then closes. Idempotent. */
 void conn_close(struct conn *c, int why);
 
+/* The same, by an owner that wants to hear nothing more: no callback follows. */
+void conn_leave(struct conn *c, int why);
+
 const uint8_t *conn_key(const struct conn *c);   /* KEY_LEN bytes, from on_open on */
 const char *conn_name(const struct conn *c);     /* its display name, escaped; "" before HELLO */
 const char *conn_software(const struct conn *c); /* its version, escaped */

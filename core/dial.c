@@ -55,18 +55,15 @@ static void on_timer_closed(uv_handle_t *handle) {
     free_if_over(d);
 }
 
-/* Conns that lost close on their own. */
 static int ignore_message(struct conn *c, const struct msg *m) { return 0; }
-static void ignore_close(struct conn *c, int why, const char *text) {}
-static const struct conn_handler nobody = {.on_message = ignore_message, .on_closed = ignore_close};
 
+/* Conns that lost close on their own. */
 static void abandon(struct attempt *a, int why) {
     struct conn *c = a->conn;
 
     a->conn = NULL;
     a->d->n_live--;
-    conn_set_handler(c, &nobody, NULL);
-    conn_close(c, why);
+    conn_leave(c, why);
 }
 
 static void shut(struct dial *d) {

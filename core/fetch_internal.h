@@ -57,7 +57,6 @@ struct source {
     struct fetch_source spec;
     struct dial *dial;
     struct conn *conn; /* NULL: not connected */
-    bool is_new;       /* it was adopted, and nothing asked of it yet */
     bool open;         /* the selection of f is open at it: it can be asked for chunks */
     bool gave;         /* at least one chunk */
     bool barred;       /* it does not let us in: never ask again */

@@ -195,7 +195,6 @@ static bool trusted(struct source *s) {
 }
 
 static void begin(struct source *s) {
-    s->is_new = false;
     if (!trusted(s)) {
         conn_close(s->conn, 0);
         return;
@@ -250,7 +249,7 @@ static struct source *next_source(struct fetch *f, uint64_t now) {
 void source_tick(struct fetch *f, uint64_t now) {
     struct source *s = f->current;
 
-    if (s->conn && s->is_new)
+    if (s->conn && s->last_req == 0) /* adopted, and nothing was ever asked of it */
         begin(s);
     if (s->conn || s->dial)
         return;
@@ -268,7 +267,6 @@ void fetch_adopt(struct fetch *f, struct conn *c) {
     if (!c)
         return;
     s->conn = c;
-    s->is_new = true;
     conn_set_handler(c, &conn_events, s);
 }
 
