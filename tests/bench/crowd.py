@@ -7,15 +7,12 @@ what counts is the server, and not how fast programs start or, since all files l
 (tmpfs), how many writers a disk bears. One client fetches as many bytes as the crowd: where memory
 is slow when it is new, both pay for as much of it.
 """
-import contextlib
 import dataclasses
 import os
 import pathlib
-import random
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 
 import contestants
@@ -23,6 +20,7 @@ import gauge
 from frame import MIB, Figure, at_least, at_most, median, row
 from lan import LANYARD, Lan
 from process import until
+from race import in_turn, lan_in_memory
 
 BENCH_CONN = pathlib.Path(LANYARD).parents[1] / "tests/bench/bench_conn"
 TOUCHED = 2048  # MiB; of more, the host of a virtual machine takes back what came first
@@ -39,17 +37,6 @@ for i in "$@"; do
 done
 wait
 """
-
-
-@contextlib.contextmanager
-def lan_in_memory(make, hosts=9):
-    """A server with what `make` puts into its folder, and hosts for its clients."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="lanyard-crowd-") as folder:
-        with Lan(hosts, daemons=False, folder=pathlib.Path(folder)) as lan:
-            served = lan.hosts[0].files / "served"
-            served.mkdir()
-            make(served)
-            yield lan
 
 
 @dataclasses.dataclass
@@ -129,10 +116,12 @@ def against(case, make, alone, crowd):
     """Rounds of one client and of many. alone: {name: what the one does}; the many's throughput by
     each of these."""
     runs = []
-    with lan_in_memory(make) as lan:
+    with lan_in_memory(hosts=9) as lan:
+        served = lan.hosts[0].files / "served"
+        served.mkdir()
+        make(served)
         for i in range(case.rounds):
-            fetches = list((alone | {"crowd": crowd}).items())
-            random.Random(i).shuffle(fetches)  # race.py says why
+            fetches = in_turn(i, (alone | {"crowd": crowd}).items())
             runs.append({name: one_run(lan, fetch) for name, fetch in fetches})
             case.say(f"round {i + 1}: " +
                      ", ".join(f"{r['seconds']:.2f} s {name}" for name, r in runs[-1].items()))

@@ -9,16 +9,14 @@ Where the takers leave megabytes unread it is not the sharer's limit that holds 
 window says nothing about it, and another one is measured.
 """
 import json
-import pathlib
 import re
-import tempfile
 import time
 from functools import partial
 
 import gauge
 from frame import MIB, Figure, at_most, row
-from lan import Lan
 from process import until
+from race import lan_in_memory
 from verbs import random_file, share
 
 WINDOW, SLACK = 2, 3  # seconds
@@ -112,8 +110,7 @@ def measure(case, anna, bert, side, n, limit):
 def limit(case):
     """--limit, how far off the rate at worst in {window} s"""
     case.told(window=WINDOW)
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, \
-            Lan(2, daemons=False, folder=pathlib.Path(folder)) as lan:
+    with lan_in_memory(hosts=2) as lan:
         anna, bert = lan.hosts
         random_file(anna / "film", size_of(case, max(RATES.values())))
         for rate in RATES:

@@ -7,6 +7,7 @@ Trees stay until the row is over: ext4 without a journal searches past inodes th
 last minutes, so whoever comes next would pay for what was removed (10 000 files took 1.4 s to make,
 and 10.4 s after 20 000 others had been removed).
 """
+import contextlib
 import pathlib
 import random
 import shutil
@@ -15,6 +16,7 @@ import tempfile
 
 import gauge
 from frame import Figure, median
+from lan import Lan
 
 
 def one_run(case, entry, servers, lan, what, first):
@@ -41,13 +43,27 @@ def same(source, got):
         subprocess.run(["cmp", source, got], check=True)
 
 
+def in_turn(i, entries):
+    """The order of round i: another one each, and the same each time."""
+    entries = list(entries)
+    return random.Random(i).sample(entries, len(entries))
+
+
+@contextlib.contextmanager
+def lan_in_memory(hosts):
+    """Where a disk would be what is measured."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="lanyard-bench-") as folder, \
+            Lan(hosts, daemons=False, folder=pathlib.Path(folder)) as lan:
+        yield lan
+
+
 def race(case, lan, field, what):
     """anna serves her folder `served`; every single run."""
     anna = lan.hosts[0]
     servers = {e.name: gauge.Servers(e.serve(anna, anna.files / "served")) for e in field}
     runs = []
     for i in range(case.rounds):
-        for entry in random.Random(i).sample(field, len(field)):
+        for entry in in_turn(i, field):
             runs.append(one_run(case, entry, servers[entry.name], lan, what, i == 0))
             case.say(f"round {i + 1}: {entry.name:16} {runs[-1]['seconds']:7.2f} s")
     return [r for entry in field for r in of(runs, entry.name)]

@@ -4,7 +4,7 @@
 No clock could tell, so instructions are counted. Progress is told ten times a second, however long
 that is in valgrind: what it costs counts by the second, what logs cost by the download.
 """
-from callgrind import Cost, counted
+from callgrind import counted_download
 from frame import MIB, Figure, at_most, row
 from lan import Lan
 from verbs import random_file
@@ -13,17 +13,12 @@ PER_SECOND = 1e9  # instructions of a slow processor
 LOGS = {"-v at both ends": ["-v"], "-v -v at both ends": ["-v", "-v"]}
 
 
-def counted_download(lan, terminal, options):
+def instructions(lan, options=(), terminal=False):
     """(seconds, instructions at the fetching end, at the serving end)"""
-    anna, bert = lan.hosts
-    server = counted(anna, anna / "cost", "share", "--json", *options, "film")
-    port = server.wait_event("ready", 60)["port"]
-    words = ["download", *options, anna.address, port, "film"]
-    done = counted(bert, bert / "cost", *words, terminal=terminal).result(300).ok()
-    server.interrupt()
-    server.wait()
-    (bert / "film").unlink()
-    return done.seconds, *(Cost(host / "cost").within() for host in (bert, anna))
+    done, *ends = counted_download(lan, "film", options, terminal)
+    done.ok()
+    (lan.hosts[1] / "film").unlink()
+    return done.seconds, *(end.within() for end in ends)
 
 
 @row("talk")
@@ -35,11 +30,11 @@ def talk(case):
         random_file(lan.hosts[0] / "film", size * MIB)
         for host in lan.hosts:
             host.run("lanyard", "id").ok()  # makes its key
-        _, *silent = counted_download(lan, False, [])
-        seconds, shown, _ = counted_download(lan, True, [])
+        _, *silent = instructions(lan)
+        seconds, shown, _ = instructions(lan, terminal=True)
         yield Figure("progress, of a processor", 100 * (shown - silent[0]) / seconds / PER_SECOND,
                      "%", target=at_most(1), runs=[silent[0], shown, seconds])
         for name, options in LOGS.items():
-            _, *told = counted_download(lan, False, options)
+            _, *told = instructions(lan, options)
             more = [100 * (t / s - 1) for t, s in zip(told, silent)]
             yield Figure(f"{name}, of all", max(more), "%", target=at_most(1), runs=[silent, told])

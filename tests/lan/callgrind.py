@@ -27,6 +27,18 @@ def counted(host, out, *words, terminal=False):
     return start("valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", LANYARD, *words)
 
 
+def counted_download(lan, name, options=(), terminal=False):
+    """Of a share of the first host, by the second: (result, its cost, the sharer's)"""
+    anna, bert = lan.hosts
+    server = counted(anna, anna / "cost", "share", "--json", *options, name)
+    port = server.wait_event("ready", 60)["port"]
+    done = counted(bert, bert / "cost", "download", *options, anna.address, port, name,
+                   terminal=terminal).result(120)
+    server.interrupt()
+    server.wait()
+    return done, Cost(bert / "cost"), Cost(anna / "cost")
+
+
 class Cost:
     """instructions[object, function] without what it called, calls[object, function called]"""
 

@@ -8,7 +8,7 @@ won worth it? Then the budget is set anew, a quarter above what is counted.
 import time
 
 import pytest
-from callgrind import Cost, counted
+from callgrind import counted_download
 from verbs import MIB, random_file
 
 pytestmark = pytest.mark.unsanitized  # the instructions of the real program
@@ -30,26 +30,15 @@ def small(path, n):
         random_file(path / f"{i:04}", 4096, i)
 
 
-def measured(lan, name):
-    """One download of a share: what it cost (fetching end, serving end)."""
-    anna, bert = lan.hosts
-    server = counted(anna, anna / "cost", "share", "--json", name)
-    port = server.wait_event("ready", 60)["port"]
-    done = counted(bert, bert / "cost", "download", anna.address, port, name).result(120)
-    server.interrupt()
-    server.wait()
-    return done, Cost(bert / "cost").summary(), Cost(anna / "cost").summary()
-
-
 def cost(lan, make, n):
     """Programs are so slow in valgrind that a busy machine may not shake hands in time."""
     make(lan.hosts[0] / f"{make.__name__}{n}", n)
     begin = time.monotonic()
     while True:
-        done, *ends = measured(lan, f"{make.__name__}{n}")
+        done, *ends = counted_download(lan, f"{make.__name__}{n}")
         if done.code == 0 or time.monotonic() - begin > 180:
             done.ok()
-            return ends
+            return [end.summary() for end in ends]
 
 
 def too_much(budgets, less, more, n):
