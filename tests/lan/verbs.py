@@ -18,10 +18,10 @@ def seconds(limit):
 
 # Files
 
-def random_file(path, size, seed=1):
-    """Bytes that do not repeat, the same for the same seed."""
+def random_file(path, size, seed=1, mode="wb"):
+    """Bytes that do not repeat, the same for the same seed; "r+b" leaves no moment without them."""
     make = random.Random(seed)
-    with open(path, "wb") as f:
+    with open(path, mode) as f:
         for at in range(0, size, MIB):
             f.write(make.randbytes(min(MIB, size - at)))
     return pathlib.Path(path)

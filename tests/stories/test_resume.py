@@ -170,13 +170,15 @@ def test_a_file_that_changes_in_the_middle_is_never_mixed(slow):
 
 
 def test_a_file_that_is_written_all_the_time_is_told(slow):
-    """It is not given up silently, and not mixed: at rest, the same command gets it."""
+    """It is not given up silently, and not mixed: at rest, the same command gets it.
+
+    It is never cut short, or the empty file in between would be a version that can be had."""
     anna, bert = slow.hosts
     film, a = serve_film(anna)
     words = anna.address, a.port, "film"
     p = download_until(bert, "film", *words, size=PART)
     while p.alive():
-        random_file(film, SIZE, seed=2)
+        random_file(film, SIZE, seed=2, mode="r+b")
     changing = p.result().exits(6)
     assert "film" in changing.err and "chang" in changing.err
     assert not (bert / "film").exists()
