@@ -16,6 +16,7 @@ struct asking_options {
     struct code_options code;
     uint64_t wait_ms;
     bool json;
+    bool by_address;    /* whoever is asked */
     const char *target; /* the folder where downloads go, or NULL */
 };
 

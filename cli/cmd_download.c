@@ -277,6 +277,7 @@ int cmd_download(struct app *app, int argc, char **argv) {
     if (code)
         return code;
     w.ask.target = w.o.dir;
+    w.ask.by_address = w.seed;
     code = asking_open(&l.a, app, &w.ask, BUFFERS);
     if (code)
         return code;

@@ -29,7 +29,6 @@ static bool begin(struct confine *c, struct app *app, unsigned give_up) {
     if (app->confined)
         return false;
     app->confined = true;
-    mdns_load();
     confine_init(c, give_up);
     confine_allow_system(c);
     confine_allow(c, app->state_dir, CONFINE_KEEP);
@@ -52,6 +51,7 @@ static bool end(struct confine *c, const char *what) {
 void confined_sharing(struct app *app, const struct shares *shares) {
     struct confine c;
 
+    mdns_load();
     if (!begin(&c, app, CONFINE_READ | CONFINE_CONNECT))
         return;
     fs_set_temp(app->state_dir); /* no other folder is writable from here on */
@@ -61,9 +61,11 @@ void confined_sharing(struct app *app, const struct shares *shares) {
     end(&c, "reads what is shared, writes its state, dials nobody");
 }
 
-void confined_asking(struct app *app, const char *target) {
+void confined_asking(struct app *app, const char *target, bool discovers) {
     struct confine c;
 
+    if (discovers)
+        mdns_load();
     if (!begin(&c, app, CONFINE_READ | CONFINE_LISTEN))
         return;
     if (target)
@@ -75,6 +77,7 @@ void confined_asking(struct app *app, const char *target) {
 void confined_prompt(struct app *app) {
     struct confine c;
 
+    mdns_load();
     if (!begin(&c, app, 0))
         return;
     confine_allow(&c, ".", CONFINE_RECEIVE);

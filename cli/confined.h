@@ -26,7 +26,9 @@ void confined_calls(void);
 
 /* All take a loaded app->state_dir. */
 void confined_sharing(struct app *app, const struct shares *shares);
-void confined_asking(struct app *app, const char *target); /* NULL: nothing is downloaded */
+/* target: NULL if nothing is downloaded. discovers: by mDNS, whose libraries may lie anywhere, so
+ * that they are loaded before. */
+void confined_asking(struct app *app, const char *target, bool discovers);
 void confined_prompt(struct app *app);
 
 /* Can a download go to this folder? */
