@@ -128,7 +128,7 @@ void fetch_free_if_down(struct fetch *f) {
     if (!f->tick_closed || f->n_jobs)
         return;
     for (unsigned i = 0; i < f->n_sources; i++)
-        if (f->sources[i].conn)
+        if (f->sources[i].lane.conn)
             return;
     report(f);
     plan_clear(&f->plan);
@@ -289,7 +289,11 @@ static int copy_request(struct fetch *f, const struct fetch_request *r) {
     f->update = r->update;
     f->n_sources = r->n_sources;
     for (unsigned i = 0; i < r->n_sources; i++)
-        f->sources[i] = (struct source){.f = f, .index = i, .spec = r->sources[i]};
+        f->sources[i] = (struct source){
+            .f = f,
+            .spec = r->sources[i],
+            .lane = {.f = f, .source = &f->sources[i], .index = i},
+        };
     f->current = &f->sources[0];
     return 0;
 }

@@ -100,11 +100,11 @@ int fetch_ask_digests(struct source *s) {
     if (s->f->digests_left ||
         !plan_run(&s->f->plan, PLAN_SUSPECT, FETCH_COMPARE_CHUNKS, &m.digest_get.first, &n))
         return 0;
-    m.req = source_next_req(s);
+    m.req = lane_next_req(&s->lane);
     m.digest_get.kind = WIRE_DIGEST_XXH3;
     m.digest_get.n = n;
     s->f->digests_left = n;
-    return conn_send(s->conn, &m);
+    return conn_send(s->lane.conn, &m);
 }
 
 static void run_compare(struct fetch_job *job) {
@@ -139,7 +139,7 @@ int fetch_on_digest(struct source *s, const struct msg *m) {
     }
     f->n_checks++;
     f->digests_left -= n;
-    source_answered(s);
+    lane_answered(&s->lane);
     fetch_moved(f);
     for (uint32_t i = 0; i < n; i++)
         plan_set(&f->plan, first + i, PLAN_ABSENT);

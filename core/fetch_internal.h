@@ -46,28 +46,35 @@ enum fetch_phase {
     FETCH_ENDING,
 };
 
-struct source_ask { /* one GET */
-    uint16_t req;   /* 0: free */
-    uint32_t left;  /* records that are still to come */
+struct lane_ask {  /* one GET */
+    uint16_t req;  /* 0: free */
+    uint32_t left; /* records that are still to come */
+};
+
+/* A connection to a source, and what was asked for there. */
+struct lane {
+    struct fetch *f;
+    struct source *source;
+    unsigned index; /* in the plan: who was asked */
+    struct dial *dial;
+    struct conn *conn;           /* NULL: not connected */
+    bool open;                   /* the selection of f is: it can be asked for chunks */
+    uint64_t owing_ms, answered; /* since when it owes an answer; conn_answered() then */
+    uint16_t last_req, open_req;
+    struct lane_ask asks[FETCH_ASKS];
 };
 
 struct source {
     struct fetch *f;
-    unsigned index;
     struct fetch_source spec;
-    struct dial *dial;
-    struct conn *conn; /* NULL: not connected */
-    bool open;         /* the selection of f is open at it: it can be asked for chunks */
-    bool gave;         /* at least one chunk */
-    bool barred;       /* it does not let us in: never ask again */
+    struct lane lane;
+    bool gave;   /* at least one chunk */
+    bool barred; /* it does not let us in: never ask again */
     uint64_t retry_at_ms, backoff_ms, lost_at_ms;
-    uint64_t owing_ms, answered; /* since when it owes an answer; conn_answered() then */
-    bool too_slow;               /* that is why it is closed */
+    bool too_slow; /* that is why it is closed */
     uint64_t steps, steps_asked_ms;
     uint16_t steps_req; /* INFO_GET that is out, 0: none */
     int refused;        /* its answer to OPEN */
-    uint16_t last_req, open_req;
-    struct source_ask asks[FETCH_ASKS];
 };
 
 struct fetch {
@@ -173,7 +180,7 @@ void fetch_relist(struct fetch *f); /* no job runs: make what was opened ours */
 void fetch_brought(struct fetch *f);
 /* The source does something that may lead there. Both stop the clock of timeout_ms. */
 void fetch_moved(struct fetch *f);
-void source_answered(struct source *s); /* wholly, one of the things that it was asked */
+void lane_answered(struct lane *l); /* wholly, one of the things that were asked there */
 int fetch_on_info(struct source *s, const struct msg *m);
 /* How much one source is asked for at a time: how many GETs, and the bytes of each. */
 unsigned fetch_asks(const struct fetch *f);
@@ -185,14 +192,15 @@ void fetch_check_pace(struct fetch *f, uint64_t now_ms);
 
 void source_tick(struct fetch *f, uint64_t now_ms);
 void source_close(struct source *s, int why); /* its dial or connection; takes an unconnected one */
-uint16_t source_next_req(struct source *s);
+uint16_t lane_next_req(struct lane *l);
+void lane_forget(struct lane *l); /* it is lost: what was asked for there goes back to the plan */
 const char *source_peer(const struct source *s); /* its name for messages, escaped */
 
 /* ---- fetch_run.c ---- */
 
 /* Asks, checks and compares whatever can be now; ends the phase when nothing is left. */
 void fetch_pump(struct fetch *f);
-int fetch_on_data(struct source *s, const struct msg *m);
+int fetch_on_data(struct lane *l, const struct msg *m);
 
 uint32_t fetch_chunk_len(struct fetch *f, uint64_t chunk); /* loop thread */
 void fetch_now_here(struct fetch *f, uint64_t chunk);      /* on disk and believed */

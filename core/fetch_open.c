@@ -15,21 +15,21 @@ void fetch_open(struct fetch *f) {
     struct msg m = {.type = WIRE_OPEN};
     int err;
 
-    if (!s->conn || f->phase >= FETCH_COMMITTING)
+    if (!s->lane.conn || f->phase >= FETCH_COMMITTING)
         return;
     if (f->phase != FETCH_RUNNING)
         f->phase = FETCH_OPENING;
-    s->open = false;
-    s->open_req = source_next_req(s);
+    s->lane.open = false;
+    s->lane.open_req = lane_next_req(&s->lane);
     s->steps = 0;
     s->steps_asked_ms = uv_now(f->env->loop);
-    source_answered(s);
-    m.req = s->open_req;
+    lane_answered(&s->lane);
+    m.req = s->lane.open_req;
     m.open.path = (struct bytes){(const uint8_t *)s->spec.path, strlen(s->spec.path)};
-    err = conn_send(s->conn, &m);
+    err = conn_send(s->lane.conn, &m);
     if (err < 0)
-        conn_close(s->conn, err);
-    conn_expect(s->conn, true); /* or an INFO now and then, while it walks */
+        conn_close(s->lane.conn, err);
+    conn_expect(s->lane.conn, true); /* or an INFO now and then, while it walks */
 }
 
 static void prepare(struct fetch *f, bool merge);
@@ -53,11 +53,11 @@ static void note_totals(struct fetch *f, const struct msg *m) {
 int fetch_on_opened(struct source *s, const struct msg *m) {
     struct fetch *f = s->f;
 
-    if (m->req != s->open_req || s->open || s != f->current)
+    if (m->req != s->lane.open_req || s->lane.open || s != f->current)
         return WIRE_ERR(WIRE_PROTOCOL);
-    s->open = true;
-    source_answered(s);
-    conn_expect(s->conn, false);
+    s->lane.open = true;
+    lane_answered(&s->lane);
+    conn_expect(s->lane.conn, false);
     if (m->opened.chunks > PLAN_CHUNKS_MAX) {
         fetch_end(f, ERR_TOO_LARGE,
                   "%s is larger than one download can be (%d TiB). Take what is in it one by one",
@@ -65,7 +65,7 @@ int fetch_on_opened(struct source *s, const struct msg *m) {
         return 0;
     }
     note_totals(f, m);
-    memcpy(f->origin, conn_key(s->conn), WIRE_KEY_LEN);
+    memcpy(f->origin, conn_key(s->lane.conn), WIRE_KEY_LEN);
     f->now_ns = m->opened.now_ns;
     f->now_at_ms = uv_now(f->env->loop);
     f->left_out = m->opened.left_out;
@@ -126,24 +126,24 @@ static void run_page(struct fetch_job *job) {
 static int ask_page(struct fetch *f) {
     struct source *s = f->current;
     uint64_t left = f->said.length - f->manifest_got;
-    struct msg m = {.type = WIRE_MANIFEST_GET, .req = source_next_req(s)};
+    struct msg m = {.type = WIRE_MANIFEST_GET, .req = lane_next_req(&s->lane)};
 
     f->page_len = left < WIRE_PAGE_MAX ? (uint32_t)left : WIRE_PAGE_MAX;
     m.manifest_get.offset = f->manifest_got;
     m.manifest_get.length = f->page_len;
-    conn_expect(s->conn, true);
-    return conn_send(s->conn, &m);
+    conn_expect(s->lane.conn, true);
+    return conn_send(s->lane.conn, &m);
 }
 
 /* One step on the way to a whole manifest is done: what is the next? */
 static void next_step(struct fetch *f) {
-    if (f->phase != FETCH_LISTING || !f->current->open)
+    if (f->phase != FETCH_LISTING || !f->current->lane.open)
         return;
     if (f->manifest_got == f->said.length) {
-        conn_expect(f->current->conn, false);
+        conn_expect(f->current->lane.conn, false);
         prepare(f, true);
     } else if (ask_page(f) < 0) {
-        conn_close(f->current->conn, WIRE_ERR(WIRE_INTERNAL));
+        conn_close(f->current->lane.conn, WIRE_ERR(WIRE_INTERNAL));
     }
 }
 
@@ -161,8 +161,8 @@ static void page_done(struct fetch_job *job) {
     } else if (job->err < 0 && p->step == PAGE_STORE) {
         fetch_end_without_store(f, job->err);
     } else if (err_code(job->err)) { /* a manifest that breaks the rules */
-        if (f->phase == FETCH_LISTING && f->current == p->source && p->source->conn)
-            conn_close(p->source->conn, job->err);
+        if (f->phase == FETCH_LISTING && f->current == p->source && p->source->lane.conn)
+            conn_close(p->source->lane.conn, job->err);
     } else if (job->err < 0) {
         fetch_end_without_store(f, job->err);
     } else if (p->step == PAGE_STORE && f->phase == FETCH_LISTING) {
@@ -214,14 +214,14 @@ int fetch_on_manifest(struct source *s, const struct msg *m) {
         m->manifest.page.len != f->page_len || !f->page_len)
         return WIRE_ERR(WIRE_PROTOCOL);
     f->page_len = 0;
-    source_answered(s);
+    lane_answered(&s->lane);
     fetch_moved(f);
     p = calloc(1, sizeof *p);
     if (!p)
         return -ENOMEM;
     p->step = PAGE_NEXT;
     p->page = m->manifest.page;
-    if (kept_take(&p->kept, s->conn, &p->page.at, p->page.len) < 0) {
+    if (kept_take(&p->kept, s->lane.conn, &p->page.at, p->page.len) < 0) {
         free(p);
         return -ENOMEM;
     }

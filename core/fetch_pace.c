@@ -27,9 +27,9 @@ void fetch_moved(struct fetch *f) {
         f->moved_ms = now;
 }
 
-void source_answered(struct source *s) {
-    s->owing_ms = uv_now(s->f->env->loop);
-    s->answered = s->conn ? conn_answered(s->conn) : 0;
+void lane_answered(struct lane *l) {
+    l->owing_ms = uv_now(l->f->env->loop);
+    l->answered = l->conn ? conn_answered(l->conn) : 0;
 }
 
 /* ---- work that takes long: a walk, a slow disk ---- */
@@ -38,11 +38,11 @@ static void ask_steps(struct source *s, uint64_t now) {
     uint64_t every = s->f->env->patience->pace / STEPS_ASKS;
     struct msg m = {.type = WIRE_INFO_GET};
 
-    if (now - s->owing_ms < every || now - s->steps_asked_ms < every || s->steps_req)
+    if (now - s->lane.owing_ms < every || now - s->steps_asked_ms < every || s->steps_req)
         return;
     s->steps_asked_ms = now;
-    s->steps_req = m.req = source_next_req(s);
-    if (conn_send(s->conn, &m) < 0)
+    s->steps_req = m.req = lane_next_req(&s->lane);
+    if (conn_send(s->lane.conn, &m) < 0)
         s->steps_req = 0; /* next time, perhaps */
 }
 
@@ -53,9 +53,9 @@ int fetch_on_info(struct source *s, const struct msg *m) {
     if (m->info.steps == s->steps)
         return 0;
     s->steps = m->info.steps;
-    source_answered(s);
+    lane_answered(&s->lane);
     fetch_moved(s->f);
-    if (!s->open)
+    if (!s->lane.open)
         fetch_say(s->f, (struct fetch_event){
                             .kind = FETCH_WALK, .peer = source_peer(s), .walked = s->steps});
     return 0;
@@ -67,10 +67,10 @@ int fetch_on_info(struct source *s, const struct msg *m) {
 static bool owes(const struct source *s) {
     const struct fetch *f = s->f;
 
-    if (!s->open)
+    if (!s->lane.open)
         return true;
     for (unsigned i = 0; i < FETCH_ASKS; i++)
-        if (s->asks[i].req)
+        if (s->lane.asks[i].req)
             return true;
     return f->page_len || f->digests_left;
 }
@@ -87,14 +87,14 @@ static void check_pace(struct source *s, uint64_t now) {
     unsigned limit = another_may_be_asked(s->f, now) ? p->elsewhere : p->pace;
 
     if (!owes(s)) {
-        source_answered(s);
-    } else if (conn_answered(s->conn) - s->answered >= PACE_BYTES) {
-        source_answered(s);
+        lane_answered(&s->lane);
+    } else if (conn_answered(s->lane.conn) - s->lane.answered >= PACE_BYTES) {
+        lane_answered(&s->lane);
         fetch_moved(s->f);
-    } else if (now - s->owing_ms >= limit) {
+    } else if (now - s->lane.owing_ms >= limit) {
         log_info("%s: asked and nothing came for %u ms", source_peer(s), limit);
         s->too_slow = true;
-        conn_close(s->conn, UV_ETIMEDOUT);
+        conn_close(s->lane.conn, UV_ETIMEDOUT);
     } else {
         ask_steps(s, now);
     }
@@ -127,7 +127,7 @@ uint64_t fetch_get_bytes(const struct fetch *f) {
 /* Time in which our own disk worked, our limit held it up or we were stopped is not the
  * source's. */
 static void forgive(struct fetch *f, uint64_t ms, uint64_t now) {
-    uint64_t *clocks[] = {&f->brought_ms, &f->moved_ms, &f->current->owing_ms};
+    uint64_t *clocks[] = {&f->brought_ms, &f->moved_ms, &f->current->lane.owing_ms};
 
     for (unsigned i = 0; i < sizeof clocks / sizeof *clocks; i++) {
         *clocks[i] += ms;
@@ -160,7 +160,7 @@ void fetch_check_pace(struct fetch *f, uint64_t now) {
     f->ticked_ms = now;
     if (f->n_jobs || gone > LATE_MS || pacer_is_ahead(f->env->pacer, conn_env_now_ns(f->env)))
         forgive(f, gone, now);
-    if (s->conn)
+    if (s->lane.conn)
         check_pace(s, now);
     if (now - f->moved_ms > f->timeout_ms)
         give_up(f);

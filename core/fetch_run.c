@@ -25,7 +25,7 @@ void fetch_now_here(struct fetch *f, uint64_t chunk) {
 
 struct put_job {
     struct fetch_job job; /* first: the job is the put_job */
-    struct source *source;
+    struct lane *lane;
     struct msg m;
     struct kept kept; /* where its records and data lie */
     int results[WIRE_RECORDS_MAX];
@@ -73,9 +73,7 @@ static void give_up_file(struct fetch *f, uint64_t chunk) {
 }
 
 /* The source cannot give this chunk. */
-static void on_withheld(struct source *s, uint64_t chunk, int why) {
-    struct fetch *f = s->f;
-
+static void on_withheld(struct fetch *f, uint64_t chunk, int why) {
     fetch_moved(f);
     plan_set(&f->plan, chunk, PLAN_FAILED);
     if (why == WIRE_ERR(WIRE_CHANGED) || why == WIRE_ERR(WIRE_GONE)) {
@@ -104,23 +102,23 @@ static void set_record(struct fetch *f, const struct wire_record *r, enum plan_s
         plan_set(&f->plan, r->chunk + i, state);
 }
 
-static void on_record(struct source *s, const struct wire_record *r, int result) {
-    struct fetch *f = s->f;
+static void on_record(struct lane *l, const struct wire_record *r, int result) {
+    struct fetch *f = l->f;
 
     if (result == 0) {
-        on_here(s, r);
+        on_here(l->source, r);
     } else if (result > 0) {
         fetch_moved(f);
         set_record(f, r, PLAN_FAILED); /* its entry is left out, and reported */
     } else if (result == WIRE_ERR(WIRE_CORRUPT)) {
         set_record(f, r, PLAN_ABSENT);
-        on_corrupt(s, r->chunk);
+        on_corrupt(l->source, r->chunk);
     } else if (result == WIRE_ERR(WIRE_PROTOCOL) || result == WIRE_ERR(WIRE_CANCELLED)) {
         set_record(f, r, PLAN_ABSENT); /* and we have cancelled nothing */
-        if (s->conn)
-            conn_close(s->conn, WIRE_ERR(WIRE_PROTOCOL));
+        if (l->conn)
+            conn_close(l->conn, WIRE_ERR(WIRE_PROTOCOL));
     } else {
-        on_withheld(s, r->chunk, result);
+        on_withheld(f, r->chunk, result);
     }
 }
 
@@ -140,7 +138,7 @@ static void put_done(struct fetch_job *job) {
         if (job->err < 0)
             set_record(f, &r, PLAN_ABSENT);
         else if (put->results[i] == 0 || f->phase == FETCH_RUNNING)
-            on_record(put->source, &r, put->results[i]);
+            on_record(put->lane, &r, put->results[i]);
     }
     if (job->err < 0)
         fetch_end_with_disk_error(f, job->err);
@@ -169,33 +167,33 @@ static void take_back(struct fetch *f, const struct msg *m, unsigned n) {
 }
 
 /* Was the source asked for all chunks of the record? From then on they are being written. */
-static bool take_asked(struct source *s, const struct wire_record *r) {
-    struct plan *p = &s->f->plan;
+static bool take_asked(struct lane *l, const struct wire_record *r) {
+    struct plan *p = &l->f->plan;
 
     if (r->chunk >= p->n || r->more >= p->n - r->chunk)
         return false;
     for (uint32_t i = 0; i <= r->more; i++)
-        if (!plan_asked_of(p, r->chunk + i, s->index))
+        if (!plan_asked_of(p, r->chunk + i, l->index))
             return false;
-    set_record(s->f, r, PLAN_ABSENT);
+    set_record(l->f, r, PLAN_ABSENT);
     plan_ask(p, r->chunk, 1U + r->more, FETCH_WRITING);
     return true;
 }
 
 /* Every record must answer a chunk that this source was asked for, once. */
-static int account(struct source *s, const struct msg *m) {
-    struct fetch *f = s->f;
-    struct source_ask *ask = NULL;
+static int account(struct lane *l, const struct msg *m) {
+    struct fetch *f = l->f;
+    struct lane_ask *ask = NULL;
 
     for (unsigned i = 0; i < FETCH_ASKS; i++)
-        if (s->asks[i].req == m->req && m->req)
-            ask = &s->asks[i];
+        if (l->asks[i].req == m->req && m->req)
+            ask = &l->asks[i];
     if (!ask || wire_data_chunks(m) > ask->left)
         return WIRE_ERR(WIRE_PROTOCOL);
     for (unsigned i = 0; i < m->data.n; i++) {
         struct wire_record r = wire_record_at(m, i);
 
-        if (!take_asked(s, &r)) {
+        if (!take_asked(l, &r)) {
             take_back(f, m, i);
             return WIRE_ERR(WIRE_PROTOCOL);
         }
@@ -206,21 +204,21 @@ static int account(struct source *s, const struct msg *m) {
     return 0;
 }
 
-int fetch_on_data(struct source *s, const struct msg *m) {
-    struct fetch *f = s->f;
+int fetch_on_data(struct lane *l, const struct msg *m) {
+    struct fetch *f = l->f;
     struct put_job *put;
     int err;
 
-    if (f->phase != FETCH_RUNNING || !s->open)
+    if (f->phase != FETCH_RUNNING || !l->open)
         return WIRE_ERR(WIRE_PROTOCOL);
     put = calloc(1, sizeof *put);
     if (!put)
         return -ENOMEM;
     put->job = (struct fetch_job){.f = f, .run = run_put, .done = put_done};
-    put->source = s;
-    err = keep_records(put, s->conn, m);
+    put->lane = l;
+    err = keep_records(put, l->conn, m);
     if (err == 0)
-        err = account(s, &put->m);
+        err = account(l, &put->m);
     if (err == 0) {
         err = fetch_job_start(f, &put->job);
         if (err < 0)
@@ -230,7 +228,7 @@ int fetch_on_data(struct source *s, const struct msg *m) {
         free_put(put);
         return err;
     }
-    source_answered(s);
+    lane_answered(l);
     fetch_pump(f);
     return 0;
 }
@@ -246,8 +244,8 @@ static uint32_t cost_of(struct fetch *f, uint64_t chunk, uint64_t most) {
 }
 
 /* Appends runs of absent chunks to the payload of a GET. Returns how many chunks. */
-static uint32_t choose(struct source *s, uint8_t *ranges, uint16_t *n_ranges) {
-    struct fetch *f = s->f;
+static uint32_t choose(struct lane *l, uint8_t *ranges, uint16_t *n_ranges) {
+    struct fetch *f = l->f;
     uint64_t bytes = 0, most = fetch_get_bytes(f), first;
     uint32_t chunks = 0, n, took;
 
@@ -255,7 +253,7 @@ static uint32_t choose(struct source *s, uint8_t *ranges, uint16_t *n_ranges) {
            plan_run(&f->plan, PLAN_ABSENT, FETCH_GET_CHUNKS - chunks, &first, &n)) {
         for (took = 0; took < n && bytes < most; took++)
             bytes += cost_of(f, first + took, most);
-        plan_ask(&f->plan, first, took, s->index);
+        plan_ask(&f->plan, first, took, l->index);
         wire_range_put(ranges + (size_t)WIRE_RANGE_LEN * *n_ranges,
                        (struct wire_range){first, took});
         ++*n_ranges;
@@ -264,19 +262,19 @@ static uint32_t choose(struct source *s, uint8_t *ranges, uint16_t *n_ranges) {
     return chunks;
 }
 
-static int ask_chunks(struct source *s, struct source_ask *ask) {
+static int ask_chunks(struct lane *l, struct lane_ask *ask) {
     uint8_t ranges[WIRE_RANGES_MAX * WIRE_RANGE_LEN];
     struct msg m = {.type = WIRE_GET};
     uint16_t n = 0;
 
-    ask->left = choose(s, ranges, &n);
+    ask->left = choose(l, ranges, &n);
     if (ask->left == 0)
         return 0;
-    ask->req = source_next_req(s);
+    ask->req = lane_next_req(l);
     m.req = ask->req;
     m.get.n = n;
     m.get.ranges = (struct bytes){ranges, (size_t)n * WIRE_RANGE_LEN};
-    return conn_send(s->conn, &m);
+    return conn_send(l->conn, &m);
 }
 
 /* ---- the pump ---- */
@@ -287,22 +285,22 @@ static bool nothing_left(const struct fetch *f) {
     return !n[PLAN_ABSENT] && !n[PLAN_ASKED] && !n[PLAN_CHECK] && !n[PLAN_SUSPECT];
 }
 
-static int ask_source(struct source *s) {
-    bool waits = s->f->digests_left > 0;
-    unsigned asks = fetch_asks(s->f);
-    int err = fetch_ask_digests(s);
+static int ask_lane(struct lane *l) {
+    bool waits = l->f->digests_left > 0;
+    unsigned asks = fetch_asks(l->f);
+    int err = fetch_ask_digests(l->source);
 
     for (unsigned i = 0; err == 0 && i < FETCH_ASKS; i++) {
-        if (s->asks[i].req == 0 && i < asks)
-            err = ask_chunks(s, &s->asks[i]);
-        waits = waits || s->asks[i].req;
+        if (l->asks[i].req == 0 && i < asks)
+            err = ask_chunks(l, &l->asks[i]);
+        waits = waits || l->asks[i].req;
     }
-    conn_expect(s->conn, waits || s->f->digests_left);
+    conn_expect(l->conn, waits || l->f->digests_left);
     return err;
 }
 
 void fetch_pump(struct fetch *f) {
-    struct source *s = f->current;
+    struct lane *l = &f->current->lane;
     int err;
 
     if (f->phase != FETCH_RUNNING)
@@ -312,10 +310,10 @@ void fetch_pump(struct fetch *f) {
         fetch_end_with_disk_error(f, err);
         return;
     }
-    if (s->open && s->conn) {
-        err = ask_source(s);
+    if (l->open && l->conn) {
+        err = ask_lane(l);
         if (err < 0)
-            conn_close(s->conn, err);
+            conn_close(l->conn, err);
     }
     if (nothing_left(f) && f->n_jobs == 0)
         fetch_run_done(f);

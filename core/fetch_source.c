@@ -22,10 +22,10 @@ const char *source_peer(const struct source *s) {
     return s->spec.to.host[0] ? s->spec.to.host : "the peer";
 }
 
-uint16_t source_next_req(struct source *s) {
-    if (++s->last_req == 0)
-        s->last_req = 1;
-    return s->last_req;
+uint16_t lane_next_req(struct lane *l) {
+    if (++l->last_req == 0)
+        l->last_req = 1;
+    return l->last_req;
 }
 
 /* Back-off with jitter: half of it is fixed, half depends on the clock's low bits. */
@@ -40,16 +40,19 @@ static void back_off(struct source *s) {
     s->retry_at_ms = now + half + uv_hrtime() / 1000 % (half + 1);
 }
 
-/* What it was asked for goes back to the plan. */
+void lane_forget(struct lane *l) {
+    l->open = false;
+    memset(l->asks, 0, sizeof l->asks);
+    if (l->f->plan.state)
+        plan_drop_source(&l->f->plan, l->index);
+}
+
 static void forget(struct source *s) {
     struct fetch *f = s->f;
 
-    s->open = false;
+    lane_forget(&s->lane);
     s->steps_req = 0;
     f->relist = false;
-    memset(s->asks, 0, sizeof s->asks);
-    if (f->plan.state)
-        plan_drop_source(&f->plan, s->index);
     if (s == f->current)
         f->digests_left = 0;
 }
@@ -106,7 +109,7 @@ static void on_refused(struct source *s, int why) {
     struct fetch *f = s->f;
 
     s->refused = why;
-    conn_close(s->conn, 0);
+    conn_close(s->lane.conn, 0);
     if (f->n_sources > 1 || why == WIRE_ERR(WIRE_BUSY))
         return;
     if (why == WIRE_ERR(WIRE_NOT_FOUND))
@@ -127,7 +130,7 @@ static int on_message(struct conn *c, const struct msg *m) {
     case WIRE_MANIFEST:
         return fetch_on_manifest(s, m);
     case WIRE_DATA:
-        return fetch_on_data(s, m);
+        return fetch_on_data(&s->lane, m);
     case WIRE_DIGEST:
         return fetch_on_digest(s, m);
     case WIRE_INFO:
@@ -143,7 +146,7 @@ static int on_message(struct conn *c, const struct msg *m) {
 static void on_closed(struct conn *c, int why, const char *text) {
     struct source *s = conn_owner(c);
 
-    s->conn = NULL;
+    s->lane.conn = NULL;
     s->lost_at_ms = s->too_slow ? 0 : uv_now(s->f->env->loop); /* 0: whoever is there, rather */
     if (s->too_slow)
         text = "it was asked, and next to nothing came";
@@ -163,7 +166,7 @@ static void end_untrusted(struct source *s, const uint8_t known[static KEY_LEN])
     char was[KEY_TEXT_LEN + 1], is[KEY_TEXT_LEN + 1], name[4 * sizeof s->spec.name];
 
     key_text(known, was);
-    key_text(conn_key(s->conn), is);
+    key_text(conn_key(s->lane.conn), is);
     fetch_end(s->f, ERR_KEY_CHANGED,
               "the key of %s has changed. It may be a new installation, or somebody else who took "
               "its name.\n  known: %s\n  now:   %s\nIf you are sure that it is %s: lanyard trust "
@@ -179,40 +182,41 @@ static bool trusted(struct source *s) {
     int err;
 
     if (!s->spec.name[0])
-        snprintf(s->spec.name, sizeof s->spec.name, "%s", conn_name(s->conn));
-    err = trust_check(f->trust, s->spec.name, conn_key(s->conn), known);
+        snprintf(s->spec.name, sizeof s->spec.name, "%s", conn_name(s->lane.conn));
+    err = trust_check(f->trust, s->spec.name, conn_key(s->lane.conn), known);
     if (err == ERR_KEY_CHANGED)
         end_untrusted(s, known);
     if (err < 0)
         return false;
     if (err == TRUST_NEW)
-        err = trust_add(f->trust, s->spec.name, conn_key(s->conn));
+        err = trust_add(f->trust, s->spec.name, conn_key(s->lane.conn));
     if (err < 0)
         log_warn("%s: its key could not be remembered: %s", source_peer(s), err_text(err));
-    memcpy(s->spec.to.key, conn_key(s->conn), KEY_LEN);
+    memcpy(s->spec.to.key, conn_key(s->lane.conn), KEY_LEN);
     s->spec.to.key_known = true;
     return true;
 }
 
 static void begin(struct source *s) {
     if (!trusted(s)) {
-        conn_close(s->conn, 0);
+        conn_close(s->lane.conn, 0);
         return;
     }
-    fetch_say(s->f, (struct fetch_event){
-                        .kind = FETCH_SOURCE, .peer = source_peer(s), .text = conn_addr(s->conn)});
+    fetch_say(s->f, (struct fetch_event){.kind = FETCH_SOURCE,
+                                         .peer = source_peer(s),
+                                         .text = conn_addr(s->lane.conn)});
     fetch_open(s->f);
 }
 
 static void on_dialled(void *owner, int why, const char *text, struct conn *c) {
     struct source *s = owner;
 
-    s->dial = NULL;
+    s->lane.dial = NULL;
     if (!c) {
         lost(s, why, text);
         return;
     }
-    s->conn = c;
+    s->lane.conn = c;
     conn_set_handler(c, &conn_events, s);
     begin(s);
 }
@@ -220,17 +224,17 @@ static void on_dialled(void *owner, int why, const char *text, struct conn *c) {
 static const struct dial_handler dial_events = {.on_done = on_dialled};
 
 static void start_dial(struct source *s) {
-    int err = dial_start(&s->dial, s->f->env, &s->spec.to, &dial_events, s);
+    int err = dial_start(&s->lane.dial, s->f->env, &s->spec.to, &dial_events, s);
 
     if (err < 0)
         lost(s, err, "");
 }
 
 void source_close(struct source *s, int why) {
-    dial_stop(s->dial);
-    s->dial = NULL;
-    if (s->conn)
-        conn_close(s->conn, why);
+    dial_stop(s->lane.dial);
+    s->lane.dial = NULL;
+    if (s->lane.conn)
+        conn_close(s->lane.conn, why);
 }
 
 /* Who is dialled next, now that nobody is connected: the lost one for a while, then whoever may be
@@ -249,9 +253,9 @@ static struct source *next_source(struct fetch *f, uint64_t now) {
 void source_tick(struct fetch *f, uint64_t now) {
     struct source *s = f->current;
 
-    if (s->conn && s->last_req == 0) /* adopted, and nothing was ever asked of it */
+    if (s->lane.conn && s->lane.last_req == 0) /* adopted, and nothing was ever asked of it */
         begin(s);
-    if (s->conn || s->dial)
+    if (s->lane.conn || s->lane.dial)
         return;
     s = next_source(f, now);
     if (s->retry_at_ms > now)
@@ -266,7 +270,7 @@ void fetch_adopt(struct fetch *f, struct conn *c) {
 
     if (!c)
         return;
-    s->conn = c;
+    s->lane.conn = c;
     conn_set_handler(c, &conn_events, s);
 }
 
@@ -279,7 +283,7 @@ void fetch_offer(struct fetch *f, const struct endpoint *to) {
             continue;
         s->spec.to.n_addrs = to->n_addrs;
         memcpy(s->spec.to.addrs, to->addrs, sizeof to->addrs);
-        if (!s->conn && !s->dial)
+        if (!s->lane.conn && !s->lane.dial)
             s->retry_at_ms = 0;
     }
 }

@@ -39,7 +39,7 @@ void fetch_say(struct fetch *f, struct fetch_event e) {
     e.done = f->have_bytes;
     e.fetched = f->fetched;
     for (unsigned i = 0; i < f->n_sources; i++)
-        e.sources += f->sources[i].conn != NULL;
+        e.sources += f->sources[i].lane.conn != NULL;
     f->handler->on_event(f->owner, &e);
 }
 
