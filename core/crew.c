@@ -18,8 +18,7 @@ struct crew {
     unsigned n, most;
 };
 
-/* Those that we may use: sched_getaffinity(2). */
-static unsigned count_processors(void) {
+unsigned crew_processors(void) {
     cpu_set_t ours;
 
     if (sched_getaffinity(0, sizeof ours, &ours) < 0) /* more than fit into the set */
@@ -29,7 +28,7 @@ static unsigned count_processors(void) {
 
 int crew_new(struct crew **out) {
     struct crew *crew = calloc(1, sizeof *crew);
-    unsigned cores = count_processors();
+    unsigned cores = crew_processors();
     int r;
 
     if (!crew)

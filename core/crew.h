@@ -22,6 +22,9 @@ struct crew_task {
     struct crew_task *next;
 };
 
+/* Processors that we may use: sched_getaffinity(2). */
+unsigned crew_processors(void);
+
 int crew_new(struct crew **crew); /* 0, -ENOMEM, or another error of libuv */
 /* Takes NULL. All tasks have told their givers. Waits until the threads are gone. */
 void crew_free(struct crew *crew);

@@ -155,6 +155,7 @@ void fetch_end(struct fetch *f, int why, const char *format, ...) {
     f->why = why;
     f->phase = FETCH_ENDING;
     f->stop = true;
+    fetch_lanes_close(f);
     for (unsigned i = 0; i < f->n_sources; i++)
         source_close(&f->sources[i], 0);
     uv_close((uv_handle_t *)&f->tick, on_tick_closed);
@@ -180,6 +181,8 @@ static void on_tick(uv_timer_t *timer) {
         source_tick(f, now);
     if (f->phase < FETCH_COMMITTING)
         fetch_check_pace(f, now);
+    if (f->phase < FETCH_COMMITTING)
+        fetch_lanes_tick(f, now);
 }
 
 /* ---- commit ---- */
@@ -220,6 +223,7 @@ static void commit(struct fetch *f) {
     struct fetch_job *job = calloc(1, sizeof *job);
 
     f->phase = FETCH_COMMITTING;
+    fetch_lanes_close(f);
     for (unsigned i = 0; i < f->n_sources; i++)
         source_close(&f->sources[i], 0);
     if (job)
@@ -287,6 +291,7 @@ static int copy_request(struct fetch *f, const struct fetch_request *r) {
     f->timeout_ms = r->timeout_ms ? r->timeout_ms : FETCH_TIMEOUT_MS;
     f->unsafe_links = r->unsafe_links;
     f->update = r->update;
+    f->lanes = r->lanes ? *r->lanes : fetch_lanes_default;
     f->n_sources = r->n_sources;
     for (unsigned i = 0; i < r->n_sources; i++)
         f->sources[i] = (struct source){
@@ -316,7 +321,7 @@ int fetch_start(struct fetch **out, const struct conn_env *env, struct trust *tr
     }
     uv_timer_init(env->loop, &f->tick);
     uv_timer_start(&f->tick, on_tick, 0, TICK_MS);
-    f->ticked_ms = f->moved_ms = f->brought_ms = uv_now(env->loop);
+    f->ticked_ms = f->moved_ms = f->brought_ms = f->lanes_seen_ms = uv_now(env->loop);
     *out = f;
     return 0;
 }

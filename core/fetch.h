@@ -17,13 +17,22 @@
 #include "core/store.h"
 #include "core/trust.h"
 
-enum { FETCH_SOURCES_MAX = 16, FETCH_TIMEOUT_MS = 60000 };
+enum { FETCH_SOURCES_MAX = 16, FETCH_LANES_MAX = 4, FETCH_TIMEOUT_MS = 60000 };
 
 struct fetch_source {
     struct endpoint to;
     char path[4096]; /* SHARE/dir/file there */
     char name[256];  /* display name it must be pinned under, escaped; "" if not known yet */
 };
+
+/* When there are more connections to a source than one: core/fetch_lanes.c. */
+struct fetch_lanes {
+    unsigned most;     /* 0: half as many as processors; FETCH_LANES_MAX at the very most */
+    uint64_t rate;     /* bytes a second that each brings before there is one more */
+    unsigned every_ms; /* between two decisions */
+};
+
+extern const struct fetch_lanes fetch_lanes_default;
 
 struct fetch_request {
     const struct fetch_source *sources; /* copied */
@@ -32,6 +41,7 @@ struct fetch_request {
     uint64_t timeout_ms;
     bool unsafe_links;
     bool update; /* DEST/NAME may exist: replace what is older there, and differs */
+    const struct fetch_lanes *lanes; /* copied; NULL: fetch_lanes_default */
 };
 
 struct fetch_event {

@@ -6,6 +6,7 @@
  *     fetch_source.c  one peer that we take from: dial, trust, lose, dial again
  *     fetch_open.c    from OPEN over the manifest to a plan
  *     fetch_run.c     the phase RUN: ask, receive, write
+ *     fetch_lanes.c   more connections to one peer, for those who are faster than a thread
  *     fetch_pace.c    does it come nearer its end; who is too slow
  *     fetch_tell.c    what the user is told: events, warnings, ends that are the disk's
  *     fetch_check.c   what is on disk already: re-read it, or compare it with the source's digests
@@ -31,9 +32,10 @@ enum {
     FETCH_ROUNDS = 3,            /* openings of a selection that keeps changing */
     FETCH_BAD_TIMES = 3,         /* a chunk that arrives damaged so often is an error */
     FETCH_BAD_MAX = 64,          /* damaged chunks that are remembered */
-    /* chunks that no source was asked for, but a job of ours: numbers beyond those of sources */
-    FETCH_WRITING = FETCH_SOURCES_MAX,
-    FETCH_CHECKING = FETCH_SOURCES_MAX + 1,
+    /* numbers beyond those of sources: their further lanes; chunks that a job of ours has */
+    FETCH_LANE = FETCH_SOURCES_MAX,
+    FETCH_WRITING = FETCH_LANE + FETCH_LANES_MAX,
+    FETCH_CHECKING,
 };
 
 enum fetch_phase {
@@ -92,6 +94,12 @@ struct fetch {
     struct source sources[FETCH_SOURCES_MAX];
     unsigned n_sources;
     struct source *current; /* the one we talk to, or try to */
+
+    struct fetch_lanes lanes;
+    struct lane more[FETCH_LANES_MAX - 1]; /* to the current source, beside its own */
+    unsigned n_more;                       /* that are there, or dialled */
+    bool one_lane;                         /* one of them failed: there are to be no more */
+    uint64_t lanes_seen_ms, lanes_fetched; /* the last decision, and f->fetched then */
 
     struct store *store;
     struct catalog_cursor cursor; /* of the store's catalog, loop thread */
@@ -170,6 +178,7 @@ void fetch_run_done(struct fetch *f); /* nothing is left to ask, write, check or
 
 /* The connection of the source is up and trusted: open the selection when no job is in the way. */
 void fetch_open(struct fetch *f);
+int lane_open(struct lane *l); /* asks for it there. 0, or an error */
 int fetch_on_opened(struct source *s, const struct msg *m);
 int fetch_on_manifest(struct source *s, const struct msg *m);
 void fetch_relist(struct fetch *f); /* no job runs: make what was opened ours */
@@ -180,7 +189,10 @@ void fetch_relist(struct fetch *f); /* no job runs: make what was opened ours */
 void fetch_brought(struct fetch *f);
 /* The source does something that may lead there. Both stop the clock of timeout_ms. */
 void fetch_moved(struct fetch *f);
-void lane_answered(struct lane *l); /* wholly, one of the things that were asked there */
+void lane_answered(struct lane *l);   /* wholly, one of the things that were asked there */
+bool lane_owes(const struct lane *l); /* the selection, or chunks */
+/* For how many ms nothing came that is owed; 0 without a debt. Of a connected one. */
+uint64_t lane_owing(struct lane *l, bool owes, uint64_t now_ms);
 int fetch_on_info(struct source *s, const struct msg *m);
 /* How much one source is asked for at a time: how many GETs, and the bytes of each. */
 unsigned fetch_asks(const struct fetch *f);
@@ -204,6 +216,12 @@ int fetch_on_data(struct lane *l, const struct msg *m);
 
 uint32_t fetch_chunk_len(struct fetch *f, uint64_t chunk); /* loop thread */
 void fetch_now_here(struct fetch *f, uint64_t chunk);      /* on disk and believed */
+
+/* ---- fetch_lanes.c ---- */
+
+void fetch_lanes_tick(struct fetch *f, uint64_t now_ms);
+/* What they were asked for goes back to the plan. There may be new ones after it. */
+void fetch_lanes_close(struct fetch *f);
 
 /* ---- fetch_tell.c ---- */
 

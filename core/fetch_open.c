@@ -10,26 +10,32 @@
 
 /* ---- OPEN ---- */
 
+int lane_open(struct lane *l) {
+    const char *path = l->source->spec.path;
+    struct msg m = {.type = WIRE_OPEN, .req = lane_next_req(l)};
+
+    m.open.path = (struct bytes){(const uint8_t *)path, strlen(path)};
+    l->open = false;
+    l->open_req = m.req;
+    lane_answered(l);
+    conn_expect(l->conn, true); /* or an INFO now and then, while it walks */
+    return conn_send(l->conn, &m);
+}
+
 void fetch_open(struct fetch *f) {
     struct source *s = f->current;
-    struct msg m = {.type = WIRE_OPEN};
     int err;
 
+    fetch_lanes_close(f);
     if (!s->lane.conn || f->phase >= FETCH_COMMITTING)
         return;
     if (f->phase != FETCH_RUNNING)
         f->phase = FETCH_OPENING;
-    s->lane.open = false;
-    s->lane.open_req = lane_next_req(&s->lane);
     s->steps = 0;
     s->steps_asked_ms = uv_now(f->env->loop);
-    lane_answered(&s->lane);
-    m.req = s->lane.open_req;
-    m.open.path = (struct bytes){(const uint8_t *)s->spec.path, strlen(s->spec.path)};
-    err = conn_send(s->lane.conn, &m);
+    err = lane_open(&s->lane);
     if (err < 0)
         conn_close(s->lane.conn, err);
-    conn_expect(s->lane.conn, true); /* or an INFO now and then, while it walks */
 }
 
 static void prepare(struct fetch *f, bool merge);

@@ -63,16 +63,23 @@ int fetch_on_info(struct source *s, const struct msg *m) {
 
 /* ---- a source that is too slow ---- */
 
-/* Was it asked for something that has not come? */
-static bool owes(const struct source *s) {
-    const struct fetch *f = s->f;
-
-    if (!s->lane.open)
+bool lane_owes(const struct lane *l) {
+    if (!l->open)
         return true;
     for (unsigned i = 0; i < FETCH_ASKS; i++)
-        if (s->lane.asks[i].req)
+        if (l->asks[i].req)
             return true;
-    return f->page_len || f->digests_left;
+    return false;
+}
+
+uint64_t lane_owing(struct lane *l, bool owes, uint64_t now) {
+    bool moves = owes && conn_answered(l->conn) - l->answered >= PACE_BYTES;
+
+    if (!owes || moves)
+        lane_answered(l);
+    if (moves)
+        fetch_moved(l->f);
+    return now - l->owing_ms;
 }
 
 static bool another_may_be_asked(const struct fetch *f, uint64_t now) {
@@ -85,13 +92,9 @@ static bool another_may_be_asked(const struct fetch *f, uint64_t now) {
 static void check_pace(struct source *s, uint64_t now) {
     const struct patience *p = s->f->env->patience;
     unsigned limit = another_may_be_asked(s->f, now) ? p->elsewhere : p->pace;
+    bool owes = lane_owes(&s->lane) || s->f->page_len || s->f->digests_left;
 
-    if (!owes(s)) {
-        lane_answered(&s->lane);
-    } else if (conn_answered(s->lane.conn) - s->lane.answered >= PACE_BYTES) {
-        lane_answered(&s->lane);
-        fetch_moved(s->f);
-    } else if (now - s->lane.owing_ms >= limit) {
+    if (lane_owing(&s->lane, owes, now) >= limit) {
         log_info("%s: asked and nothing came for %u ms", source_peer(s), limit);
         s->too_slow = true;
         conn_close(s->lane.conn, UV_ETIMEDOUT);
@@ -127,9 +130,12 @@ uint64_t fetch_get_bytes(const struct fetch *f) {
 /* Time in which our own disk worked, our limit held it up or we were stopped is not the
  * source's. */
 static void forgive(struct fetch *f, uint64_t ms, uint64_t now) {
-    uint64_t *clocks[] = {&f->brought_ms, &f->moved_ms, &f->current->lane.owing_ms};
+    uint64_t *clocks[2 + FETCH_LANES_MAX] = {&f->brought_ms, &f->moved_ms,
+                                             &f->current->lane.owing_ms};
 
-    for (unsigned i = 0; i < sizeof clocks / sizeof *clocks; i++) {
+    for (unsigned i = 0; i < f->n_more; i++)
+        clocks[3 + i] = &f->more[i].owing_ms;
+    for (unsigned i = 0; i < 3 + f->n_more; i++) {
         *clocks[i] += ms;
         if (*clocks[i] > now)
             *clocks[i] = now;

@@ -286,21 +286,27 @@ static bool nothing_left(const struct fetch *f) {
 }
 
 static int ask_lane(struct lane *l) {
-    bool waits = l->f->digests_left > 0;
+    bool first = l == &l->source->lane, waits = first && l->f->digests_left > 0;
     unsigned asks = fetch_asks(l->f);
-    int err = fetch_ask_digests(l->source);
+    int err = first ? fetch_ask_digests(l->source) : 0;
 
     for (unsigned i = 0; err == 0 && i < FETCH_ASKS; i++) {
         if (l->asks[i].req == 0 && i < asks)
             err = ask_chunks(l, &l->asks[i]);
         waits = waits || l->asks[i].req;
     }
-    conn_expect(l->conn, waits || l->f->digests_left);
+    conn_expect(l->conn, waits || (first && l->f->digests_left));
     return err;
 }
 
+static void pump_lane(struct lane *l) {
+    int err = l->open && l->conn ? ask_lane(l) : 0;
+
+    if (err < 0)
+        conn_close(l->conn, err);
+}
+
 void fetch_pump(struct fetch *f) {
-    struct lane *l = &f->current->lane;
     int err;
 
     if (f->phase != FETCH_RUNNING)
@@ -310,11 +316,9 @@ void fetch_pump(struct fetch *f) {
         fetch_end_with_disk_error(f, err);
         return;
     }
-    if (l->open && l->conn) {
-        err = ask_lane(l);
-        if (err < 0)
-            conn_close(l->conn, err);
-    }
+    pump_lane(&f->current->lane);
+    for (unsigned i = 0; i < f->n_more; i++)
+        pump_lane(&f->more[i]);
     if (nothing_left(f) && f->n_jobs == 0)
         fetch_run_done(f);
 }

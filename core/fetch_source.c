@@ -53,8 +53,10 @@ static void forget(struct source *s) {
     lane_forget(&s->lane);
     s->steps_req = 0;
     f->relist = false;
-    if (s == f->current)
+    if (s == f->current) {
         f->digests_left = 0;
+        fetch_lanes_close(f);
+    }
 }
 
 /* Dialling again would bring the same. */

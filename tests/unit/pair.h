@@ -27,9 +27,12 @@ struct pair {
     struct server *server;
     const struct patience *patience; /* of the server, NULL: as usual */
     uint16_t port, second_port;      /* second_port: 0 if there is one server only */
+    unsigned per_key;                /* connections of one peer that it takes, 0: many */
+    uint64_t limit;                  /* bytes a second that it sends, 0: as it can */
     struct pool pool;
     struct conn_env env;
     struct fetch *fetch;
+    const struct fetch_lanes *lanes; /* of the fetch, NULL: as usual */
     uv_timer_t deadline;
     void (*on_progress)(struct pair *p, const struct fetch_event *e);
 
@@ -72,7 +75,8 @@ static inline void start_server(struct pair *p, int port) {
                                .name = "there",
                                .port = port,
                                .patience = p->patience,
-                               .rules = {.per_addr = 60, .per_key = 60}, /* many runs at once */
+                               .limit = p->limit,
+                               .rules = {.per_addr = 60, .per_key = p->per_key ? p->per_key : 60},
                                .owner = p};
 
     assert_int_equal(server_new(&p->server, &o), 0);
@@ -164,6 +168,7 @@ static inline void start_fetch(struct pair *p, const char *path, const char *nam
     memset(sources, 0, sizeof sources);
     r.dir = in(p, "out");
     r.timeout_ms = 5000;
+    r.lanes = p->lanes;
     uint16_t ports[] = {p->port, p->second_port};
     r.n_sources = p->second_port ? 2 : 1;
     for (unsigned i = 0; i < r.n_sources; i++) {
