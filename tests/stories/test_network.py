@@ -187,12 +187,12 @@ def test_a_sharer_that_starts_anew_while_another_is_waited_for(waited_for):
 def test_who_does_not_say_goodbye_is_left(waited_for):
     """At the prompt, where whatever is left open stays open."""
     anna, bert, a, peers = waited_for
-    p = bert.terminal("lanyard")
+    p = bert.terminal("lanyard", "-vv")
     p.wait_line("lanyard> ", seconds(10))
     left_open = []
     for n in (1, 2):
         p.type(f"download {' '.join(peers)} film\r")
-        p.wait_for(lambda: a.err.count("FOUND") == n, "its answer", seconds(10))
+        p.wait_for(lambda: p.out.count("-> FOUND") == n, "its answer", seconds(10))
         a.kill(signal.SIGSTOP)
         p.wait_for(lambda: p.out.count("which one, as it stands") == n, "the end", seconds(10))
         p.wait_for(lambda: p.out.count("lanyard> ") > n, "the prompt", seconds(10))
