@@ -16,7 +16,7 @@ struct asking_options {
     struct code_options code;
     uint64_t wait_ms;
     bool json;
-    bool by_address;    /* whoever is asked */
+    bool by_address;    /* HOST PORT: nobody is looked for */
     const char *target; /* the folder where downloads go, or NULL */
 };
 

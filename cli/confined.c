@@ -23,12 +23,14 @@ void confined_calls(void) {
 }
 
 /* False: it is done already. */
-static bool begin(struct confine *c, struct app *app, unsigned give_up) {
+static bool begin(struct confine *c, struct app *app, unsigned give_up, bool discovers) {
     char settings[4096];
 
     if (app->confined)
         return false;
     app->confined = true;
+    if (discovers)
+        mdns_load();
     confine_init(c, give_up);
     confine_allow_system(c);
     confine_allow(c, app->state_dir, CONFINE_KEEP);
@@ -51,8 +53,7 @@ static bool end(struct confine *c, const char *what) {
 void confined_sharing(struct app *app, const struct shares *shares) {
     struct confine c;
 
-    mdns_load();
-    if (!begin(&c, app, CONFINE_READ | CONFINE_CONNECT))
+    if (!begin(&c, app, CONFINE_READ | CONFINE_CONNECT, true))
         return;
     fs_set_temp(app->state_dir); /* no other folder is writable from here on */
     for (unsigned i = 0; i < shares->n; i++)
@@ -64,9 +65,7 @@ void confined_sharing(struct app *app, const struct shares *shares) {
 void confined_asking(struct app *app, const char *target, bool discovers) {
     struct confine c;
 
-    if (discovers)
-        mdns_load();
-    if (!begin(&c, app, CONFINE_READ | CONFINE_LISTEN))
+    if (!begin(&c, app, CONFINE_READ | CONFINE_LISTEN, discovers))
         return;
     if (target)
         confine_allow(&c, target, CONFINE_RECEIVE);
@@ -77,8 +76,7 @@ void confined_asking(struct app *app, const char *target, bool discovers) {
 void confined_prompt(struct app *app) {
     struct confine c;
 
-    mdns_load();
-    if (!begin(&c, app, 0))
+    if (!begin(&c, app, 0, true))
         return;
     confine_allow(&c, ".", CONFINE_RECEIVE);
     fs_set_temp(app->state_dir);

@@ -26,8 +26,8 @@ void confined_calls(void);
 
 /* All take a loaded app->state_dir. */
 void confined_sharing(struct app *app, const struct shares *shares);
-/* target: NULL if nothing is downloaded. discovers: by mDNS, whose libraries may lie anywhere, so
- * that they are loaded before. */
+/* target: NULL if nothing is downloaded. discovers: mDNS is going to be used; its libraries may lie
+ * anywhere, so they are loaded first. */
 void confined_asking(struct app *app, const char *target, bool discovers);
 void confined_prompt(struct app *app);
 

@@ -142,6 +142,12 @@ static void on_tick_closed(uv_handle_t *handle) {
     fetch_free_if_down(f);
 }
 
+static void close_all(struct fetch *f) {
+    fetch_lanes_close(f);
+    for (unsigned i = 0; i < f->n_sources; i++)
+        source_close(&f->sources[i], 0);
+}
+
 void fetch_end(struct fetch *f, int why, const char *format, ...) {
     char text[sizeof f->text];
     va_list args;
@@ -155,9 +161,7 @@ void fetch_end(struct fetch *f, int why, const char *format, ...) {
     f->why = why;
     f->phase = FETCH_ENDING;
     f->stop = true;
-    fetch_lanes_close(f);
-    for (unsigned i = 0; i < f->n_sources; i++)
-        source_close(&f->sources[i], 0);
+    close_all(f);
     uv_close((uv_handle_t *)&f->tick, on_tick_closed);
 }
 
@@ -223,9 +227,7 @@ static void commit(struct fetch *f) {
     struct fetch_job *job = calloc(1, sizeof *job);
 
     f->phase = FETCH_COMMITTING;
-    fetch_lanes_close(f);
-    for (unsigned i = 0; i < f->n_sources; i++)
-        source_close(&f->sources[i], 0);
+    close_all(f);
     if (job)
         *job = (struct fetch_job){.f = f, .run = run_commit, .done = commit_done};
     if (!job || fetch_job_start(f, job) < 0) {
@@ -291,7 +293,7 @@ static int copy_request(struct fetch *f, const struct fetch_request *r) {
     f->timeout_ms = r->timeout_ms ? r->timeout_ms : FETCH_TIMEOUT_MS;
     f->unsafe_links = r->unsafe_links;
     f->update = r->update;
-    f->lanes = r->lanes ? *r->lanes : fetch_lanes_default;
+    f->lane_rules = r->lane_rules ? *r->lane_rules : fetch_lane_rules_default;
     f->n_sources = r->n_sources;
     for (unsigned i = 0; i < r->n_sources; i++)
         f->sources[i] = (struct source){

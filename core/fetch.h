@@ -25,14 +25,16 @@ struct fetch_source {
     char name[256];  /* display name it must be pinned under, escaped; "" if not known yet */
 };
 
-/* When there are more connections to a source than one: core/fetch_lanes.c. */
-struct fetch_lanes {
-    unsigned most;     /* 0: half as many as processors; FETCH_LANES_MAX at the very most */
-    uint64_t rate;     /* bytes a second that each brings before there is one more */
-    unsigned every_ms; /* between two decisions */
+/* How many connections to a source there are: one more when each of them brings `rate`, half of
+ * what one thread does. */
+struct fetch_lane_rules {
+    unsigned most;     /* 0: half as many as processors, for each also hashes and writes;
+                          FETCH_LANES_MAX at the very most */
+    uint64_t rate;     /* bytes a second */
+    unsigned every_ms; /* between two decisions, at least 1 */
 };
 
-extern const struct fetch_lanes fetch_lanes_default;
+extern const struct fetch_lane_rules fetch_lane_rules_default;
 
 struct fetch_request {
     const struct fetch_source *sources; /* copied */
@@ -41,7 +43,7 @@ struct fetch_request {
     uint64_t timeout_ms;
     bool unsafe_links;
     bool update; /* DEST/NAME may exist: replace what is older there, and differs */
-    const struct fetch_lanes *lanes; /* copied; NULL: fetch_lanes_default */
+    const struct fetch_lane_rules *lane_rules; /* copied; NULL: fetch_lane_rules_default */
 };
 
 struct fetch_event {

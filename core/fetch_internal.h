@@ -6,7 +6,7 @@
  *     fetch_source.c  one peer that we take from: dial, trust, lose, dial again
  *     fetch_open.c    from OPEN over the manifest to a plan
  *     fetch_run.c     the phase RUN: ask, receive, write
- *     fetch_lanes.c   more connections to one peer, for those who are faster than a thread
+ *     fetch_lanes.c   connections to it: several, where one thread would be the wall
  *     fetch_pace.c    does it come nearer its end; who is too slow
  *     fetch_tell.c    what the user is told: events, warnings, ends that are the disk's
  *     fetch_check.c   what is on disk already: re-read it, or compare it with the source's digests
@@ -23,7 +23,7 @@
 #include <stdatomic.h>
 
 enum {
-    FETCH_ASKS = 4,                    /* GETs outstanding at one source */
+    FETCH_ASKS = 4,                    /* GETs outstanding on one connection */
     FETCH_GET_BYTES = 4 * 1024 * 1024, /* chunks asked for in one GET, together */
     FETCH_GET_CHUNKS = 512,
     FETCH_CHECK_CHUNKS = 16, /* re-read in one job */
@@ -32,9 +32,9 @@ enum {
     FETCH_ROUNDS = 3,            /* openings of a selection that keeps changing */
     FETCH_BAD_TIMES = 3,         /* a chunk that arrives damaged so often is an error */
     FETCH_BAD_MAX = 64,          /* damaged chunks that are remembered */
-    /* numbers beyond those of sources: their further lanes; chunks that a job of ours has */
-    FETCH_LANE = FETCH_SOURCES_MAX,
-    FETCH_WRITING = FETCH_LANE + FETCH_LANES_MAX,
+    /* whoever has a chunk, beyond the numbers of sources: extra lanes, jobs of ours */
+    FETCH_FIRST_EXTRA = FETCH_SOURCES_MAX,
+    FETCH_WRITING = FETCH_FIRST_EXTRA + FETCH_LANES_MAX - 1,
     FETCH_CHECKING,
 };
 
@@ -53,14 +53,17 @@ struct lane_ask {  /* one GET */
     uint32_t left; /* records that are still to come */
 };
 
-/* A connection to a source, and what was asked for there. */
+/* A connection to a source, and what was asked for on it. The first one, source.lane, opens, lists
+ * and compares, and decides how the download goes on: the owner of its conn is the source. The
+ * extra ones, fetch.extra, lead to the current source, only bring chunks, while the phase is
+ * RUNNING, and own their conns. */
 struct lane {
     struct fetch *f;
     struct source *source;
-    unsigned index; /* in the plan: who was asked */
+    unsigned index; /* in the plan */
     struct dial *dial;
     struct conn *conn;           /* NULL: not connected */
-    bool open;                   /* the selection of f is: it can be asked for chunks */
+    bool open;                   /* OPENED came: it can be asked for chunks */
     uint64_t owing_ms, answered; /* since when it owes an answer; conn_answered() then */
     uint16_t last_req, open_req;
     struct lane_ask asks[FETCH_ASKS];
@@ -95,10 +98,10 @@ struct fetch {
     unsigned n_sources;
     struct source *current; /* the one we talk to, or try to */
 
-    struct fetch_lanes lanes;
-    struct lane more[FETCH_LANES_MAX - 1]; /* to the current source, beside its own */
-    unsigned n_more;                       /* that are there, or dialled */
-    bool one_lane;                         /* one of them failed: there are to be no more */
+    struct fetch_lane_rules lane_rules;
+    struct lane extra[FETCH_LANES_MAX - 1];
+    unsigned n_extra;                      /* connected, or dialled */
+    bool enough;                           /* one of them failed: there are to be no more */
     uint64_t lanes_seen_ms, lanes_fetched; /* the last decision, and f->fetched then */
 
     struct store *store;
@@ -178,7 +181,6 @@ void fetch_run_done(struct fetch *f); /* nothing is left to ask, write, check or
 
 /* The connection of the source is up and trusted: open the selection when no job is in the way. */
 void fetch_open(struct fetch *f);
-int lane_open(struct lane *l); /* asks for it there. 0, or an error */
 int fetch_on_opened(struct source *s, const struct msg *m);
 int fetch_on_manifest(struct source *s, const struct msg *m);
 void fetch_relist(struct fetch *f); /* no job runs: make what was opened ours */
@@ -189,12 +191,12 @@ void fetch_relist(struct fetch *f); /* no job runs: make what was opened ours */
 void fetch_brought(struct fetch *f);
 /* The source does something that may lead there. Both stop the clock of timeout_ms. */
 void fetch_moved(struct fetch *f);
-void lane_answered(struct lane *l);   /* wholly, one of the things that were asked there */
-bool lane_owes(const struct lane *l); /* the selection, or chunks */
-/* For how many ms nothing came that is owed; 0 without a debt. Of a connected one. */
-uint64_t lane_owing(struct lane *l, bool owes, uint64_t now_ms);
+void lane_answered(struct lane *l); /* wholly, one of the things that were asked there */
+/* For how many ms nothing came that is owed; 0 without a debt. Of a connected one; moves its
+ * clock. */
+uint64_t lane_silent_ms(struct lane *l, bool owes, uint64_t now_ms);
 int fetch_on_info(struct source *s, const struct msg *m);
-/* How much one source is asked for at a time: how many GETs, and the bytes of each. */
+/* How much is asked for at a time on one lane: how many GETs, and the bytes of each. */
 unsigned fetch_asks(const struct fetch *f);
 uint64_t fetch_get_bytes(const struct fetch *f);
 /* Each tick: closes a source that was asked and is too slow, ends a fetch that does not move. */
@@ -204,8 +206,6 @@ void fetch_check_pace(struct fetch *f, uint64_t now_ms);
 
 void source_tick(struct fetch *f, uint64_t now_ms);
 void source_close(struct source *s, int why); /* its dial or connection; takes an unconnected one */
-uint16_t lane_next_req(struct lane *l);
-void lane_forget(struct lane *l); /* it is lost: what was asked for there goes back to the plan */
 const char *source_peer(const struct source *s); /* its name for messages, escaped */
 
 /* ---- fetch_run.c ---- */
@@ -218,6 +218,11 @@ uint32_t fetch_chunk_len(struct fetch *f, uint64_t chunk); /* loop thread */
 void fetch_now_here(struct fetch *f, uint64_t chunk);      /* on disk and believed */
 
 /* ---- fetch_lanes.c ---- */
+
+uint16_t lane_next_req(struct lane *l);
+int lane_send_open(struct lane *l);   /* asks for the selection. 0, or an error */
+bool lane_owes(const struct lane *l); /* the selection, or chunks */
+void lane_forget(struct lane *l); /* it is lost: what was asked for there goes back to the plan */
 
 void fetch_lanes_tick(struct fetch *f, uint64_t now_ms);
 /* What they were asked for goes back to the plan. There may be new ones after it. */

@@ -10,18 +10,6 @@
 
 /* ---- OPEN ---- */
 
-int lane_open(struct lane *l) {
-    const char *path = l->source->spec.path;
-    struct msg m = {.type = WIRE_OPEN, .req = lane_next_req(l)};
-
-    m.open.path = (struct bytes){(const uint8_t *)path, strlen(path)};
-    l->open = false;
-    l->open_req = m.req;
-    lane_answered(l);
-    conn_expect(l->conn, true); /* or an INFO now and then, while it walks */
-    return conn_send(l->conn, &m);
-}
-
 void fetch_open(struct fetch *f) {
     struct source *s = f->current;
     int err;
@@ -33,7 +21,7 @@ void fetch_open(struct fetch *f) {
         f->phase = FETCH_OPENING;
     s->steps = 0;
     s->steps_asked_ms = uv_now(f->env->loop);
-    err = lane_open(&s->lane);
+    err = lane_send_open(&s->lane); /* OPENED is the answer; INFO now and then, while it walks */
     if (err < 0)
         conn_close(s->lane.conn, err);
 }

@@ -63,16 +63,7 @@ int fetch_on_info(struct source *s, const struct msg *m) {
 
 /* ---- a source that is too slow ---- */
 
-bool lane_owes(const struct lane *l) {
-    if (!l->open)
-        return true;
-    for (unsigned i = 0; i < FETCH_ASKS; i++)
-        if (l->asks[i].req)
-            return true;
-    return false;
-}
-
-uint64_t lane_owing(struct lane *l, bool owes, uint64_t now) {
+uint64_t lane_silent_ms(struct lane *l, bool owes, uint64_t now) {
     bool moves = owes && conn_answered(l->conn) - l->answered >= PACE_BYTES;
 
     if (!owes || moves)
@@ -94,7 +85,7 @@ static void check_pace(struct source *s, uint64_t now) {
     unsigned limit = another_may_be_asked(s->f, now) ? p->elsewhere : p->pace;
     bool owes = lane_owes(&s->lane) || s->f->page_len || s->f->digests_left;
 
-    if (lane_owing(&s->lane, owes, now) >= limit) {
+    if (lane_silent_ms(&s->lane, owes, now) >= limit) {
         log_info("%s: asked and nothing came for %u ms", source_peer(s), limit);
         s->too_slow = true;
         conn_close(s->lane.conn, UV_ETIMEDOUT);
@@ -127,19 +118,18 @@ uint64_t fetch_get_bytes(const struct fetch *f) {
 
 /* ---- the clock ---- */
 
+static void forgive_one(uint64_t *clock, uint64_t ms, uint64_t now) {
+    *clock = *clock + ms < now ? *clock + ms : now;
+}
+
 /* Time in which our own disk worked, our limit held it up or we were stopped is not the
  * source's. */
 static void forgive(struct fetch *f, uint64_t ms, uint64_t now) {
-    uint64_t *clocks[2 + FETCH_LANES_MAX] = {&f->brought_ms, &f->moved_ms,
-                                             &f->current->lane.owing_ms};
-
-    for (unsigned i = 0; i < f->n_more; i++)
-        clocks[3 + i] = &f->more[i].owing_ms;
-    for (unsigned i = 0; i < 3 + f->n_more; i++) {
-        *clocks[i] += ms;
-        if (*clocks[i] > now)
-            *clocks[i] = now;
-    }
+    forgive_one(&f->brought_ms, ms, now);
+    forgive_one(&f->moved_ms, ms, now);
+    forgive_one(&f->current->lane.owing_ms, ms, now);
+    for (unsigned i = 0; i < f->n_extra; i++)
+        forgive_one(&f->extra[i].owing_ms, ms, now);
 }
 
 /* Whoever took the address of a source never gets a request that was meant for it. */

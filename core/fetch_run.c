@@ -25,7 +25,7 @@ void fetch_now_here(struct fetch *f, uint64_t chunk) {
 
 struct put_job {
     struct fetch_job job; /* first: the job is the put_job */
-    struct lane *lane;
+    struct source *source;
     struct msg m;
     struct kept kept; /* where its records and data lie */
     int results[WIRE_RECORDS_MAX];
@@ -102,21 +102,21 @@ static void set_record(struct fetch *f, const struct wire_record *r, enum plan_s
         plan_set(&f->plan, r->chunk + i, state);
 }
 
-static void on_record(struct lane *l, const struct wire_record *r, int result) {
-    struct fetch *f = l->f;
+static void on_record(struct source *s, const struct wire_record *r, int result) {
+    struct fetch *f = s->f;
 
     if (result == 0) {
-        on_here(l->source, r);
+        on_here(s, r);
     } else if (result > 0) {
         fetch_moved(f);
         set_record(f, r, PLAN_FAILED); /* its entry is left out, and reported */
     } else if (result == WIRE_ERR(WIRE_CORRUPT)) {
         set_record(f, r, PLAN_ABSENT);
-        on_corrupt(l->source, r->chunk);
+        on_corrupt(s, r->chunk);
     } else if (result == WIRE_ERR(WIRE_PROTOCOL) || result == WIRE_ERR(WIRE_CANCELLED)) {
         set_record(f, r, PLAN_ABSENT); /* and we have cancelled nothing */
-        if (l->conn)
-            conn_close(l->conn, WIRE_ERR(WIRE_PROTOCOL));
+        if (s->lane.conn)
+            conn_close(s->lane.conn, WIRE_ERR(WIRE_PROTOCOL));
     } else {
         on_withheld(f, r->chunk, result);
     }
@@ -138,7 +138,7 @@ static void put_done(struct fetch_job *job) {
         if (job->err < 0)
             set_record(f, &r, PLAN_ABSENT);
         else if (put->results[i] == 0 || f->phase == FETCH_RUNNING)
-            on_record(put->lane, &r, put->results[i]);
+            on_record(put->source, &r, put->results[i]);
     }
     if (job->err < 0)
         fetch_end_with_disk_error(f, job->err);
@@ -166,7 +166,7 @@ static void take_back(struct fetch *f, const struct msg *m, unsigned n) {
     }
 }
 
-/* Was the source asked for all chunks of the record? From then on they are being written. */
+/* Were all chunks of the record asked for on this lane? From then on they are being written. */
 static bool take_asked(struct lane *l, const struct wire_record *r) {
     struct plan *p = &l->f->plan;
 
@@ -180,7 +180,7 @@ static bool take_asked(struct lane *l, const struct wire_record *r) {
     return true;
 }
 
-/* Every record must answer a chunk that this source was asked for, once. */
+/* Every record must answer a chunk that was asked for on this lane, once. */
 static int account(struct lane *l, const struct msg *m) {
     struct fetch *f = l->f;
     struct lane_ask *ask = NULL;
@@ -215,7 +215,7 @@ int fetch_on_data(struct lane *l, const struct msg *m) {
     if (!put)
         return -ENOMEM;
     put->job = (struct fetch_job){.f = f, .run = run_put, .done = put_done};
-    put->lane = l;
+    put->source = l->source;
     err = keep_records(put, l->conn, m);
     if (err == 0)
         err = account(l, &put->m);
@@ -286,7 +286,7 @@ static bool nothing_left(const struct fetch *f) {
 }
 
 static int ask_lane(struct lane *l) {
-    bool first = l == &l->source->lane, waits = first && l->f->digests_left > 0;
+    bool first = l == &l->source->lane, waits = false;
     unsigned asks = fetch_asks(l->f);
     int err = first ? fetch_ask_digests(l->source) : 0;
 
@@ -317,8 +317,8 @@ void fetch_pump(struct fetch *f) {
         return;
     }
     pump_lane(&f->current->lane);
-    for (unsigned i = 0; i < f->n_more; i++)
-        pump_lane(&f->more[i]);
+    for (unsigned i = 0; i < f->n_extra; i++)
+        pump_lane(&f->extra[i]);
     if (nothing_left(f) && f->n_jobs == 0)
         fetch_run_done(f);
 }

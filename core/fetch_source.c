@@ -22,12 +22,6 @@ const char *source_peer(const struct source *s) {
     return s->spec.to.host[0] ? s->spec.to.host : "the peer";
 }
 
-uint16_t lane_next_req(struct lane *l) {
-    if (++l->last_req == 0)
-        l->last_req = 1;
-    return l->last_req;
-}
-
 /* Back-off with jitter: half of it is fixed, half depends on the clock's low bits. */
 static void back_off(struct source *s) {
     uint64_t now = uv_now(s->f->env->loop);
@@ -38,13 +32,6 @@ static void back_off(struct source *s) {
         s->backoff_ms = BACKOFF_MAX_MS;
     half = s->backoff_ms / 2;
     s->retry_at_ms = now + half + uv_hrtime() / 1000 % (half + 1);
-}
-
-void lane_forget(struct lane *l) {
-    l->open = false;
-    memset(l->asks, 0, sizeof l->asks);
-    if (l->f->plan.state)
-        plan_drop_source(&l->f->plan, l->index);
 }
 
 static void forget(struct source *s) {
@@ -99,6 +86,8 @@ static void lost(struct source *s, int why, const char *text) {
     log_info("%s: lost: %s", source_peer(s), f->text);
     fetch_say(f,
               (struct fetch_event){.kind = FETCH_SOURCE, .peer = source_peer(s), .text = f->text});
+    if (f->phase == FETCH_ENDING) /* stopped by whoever was told */
+        return;
     if (s == f->current && f->phase != FETCH_RUNNING)
         f->phase = FETCH_CONNECTING;
     if (all_barred(f))

@@ -64,10 +64,10 @@ static bool was_out_of_memory(void) {
     return found;
 }
 
-/* Ed25519 in PKCS#8: an OCTET STRING in that of the structure (RFC 8410 section 7). NULL: it is no
- * such key, or out of memory. PEM_read_bio_PrivateKey, which knows all kinds of keys, takes twice
- * the instructions in OpenSSL 3.0, and those are a seventh of what fetching a small file takes. */
-static EVP_PKEY *take_key(const PKCS8_PRIV_KEY_INFO *info) {
+/* Ed25519 in PKCS#8: an OCTET STRING in that of the structure (RFC 8410 section 7).
+ * PEM_read_bio_PrivateKey, which knows all kinds of keys, takes twice the instructions in OpenSSL
+ * 3.0, and those are a seventh of what fetching a small file takes. */
+static int take_key(EVP_PKEY **out, const PKCS8_PRIV_KEY_INFO *info) {
     const ASN1_OBJECT *algorithm;
     const unsigned char *der;
     int len;
@@ -75,8 +75,9 @@ static EVP_PKEY *take_key(const PKCS8_PRIV_KEY_INFO *info) {
     if (!PKCS8_pkey_get0(&algorithm, &der, &len, NULL, info) ||
         OBJ_obj2nid(algorithm) != NID_ED25519 || len != 2 + KEY_LEN ||
         der[0] != V_ASN1_OCTET_STRING || der[1] != KEY_LEN)
-        return NULL;
-    return EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, der + 2, KEY_LEN);
+        return ERR_KEY_FILE;
+    *out = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, der + 2, KEY_LEN);
+    return *out ? 0 : -ENOMEM; /* any 32 bytes are a key */
 }
 
 /* The private key in these bytes. ERR_KEY_FILE if they are not an Ed25519 key. */
@@ -84,16 +85,11 @@ static int parse_key(EVP_PKEY **out, const char *pem, size_t len) {
     BIO *bio = BIO_new_mem_buf(pem, (int)len);
     PKCS8_PRIV_KEY_INFO *info =
         bio ? PEM_read_bio_PKCS8_PRIV_KEY_INFO(bio, NULL, no_password, NULL) : NULL;
-    EVP_PKEY *pkey = info ? take_key(info) : NULL;
+    int r = info ? take_key(out, info) : ERR_KEY_FILE;
 
     PKCS8_PRIV_KEY_INFO_free(info); /* and wipes it */
     BIO_free(bio);
-    if (was_out_of_memory() && !pkey) /* the file may be good */
-        return -ENOMEM;
-    if (!pkey)
-        return ERR_KEY_FILE;
-    *out = pkey;
-    return 0;
+    return was_out_of_memory() && r < 0 ? -ENOMEM : r; /* the file may be good */
 }
 
 static int read_key(EVP_PKEY **pkey, const char *path) {
@@ -213,6 +209,10 @@ static X509 *make_cert(EVP_PKEY *pkey, const uint8_t key[static KEY_LEN]) {
                                    0) &&
         X509_set_issuer_name(x, name) && put_key(x, key) && X509_sign(x, pkey, NULL) > 0)
         parsed = X509_dup(x); /* written and read, for only what was read has its EVP_PKEY */
+    if (parsed && !X509_get0_pubkey(parsed)) { /* out of memory */
+        X509_free(parsed);
+        parsed = NULL;
+    }
     X509_free(x);
     ERR_clear_error();
     return parsed;

@@ -32,7 +32,7 @@ struct pair {
     struct pool pool;
     struct conn_env env;
     struct fetch *fetch;
-    const struct fetch_lanes *lanes; /* of the fetch, NULL: as usual */
+    const struct fetch_lane_rules *lane_rules; /* of the fetch, NULL: as usual */
     uv_timer_t deadline;
     void (*on_progress)(struct pair *p, const struct fetch_event *e);
 
@@ -168,7 +168,7 @@ static inline void start_fetch(struct pair *p, const char *path, const char *nam
     memset(sources, 0, sizeof sources);
     r.dir = in(p, "out");
     r.timeout_ms = 5000;
-    r.lanes = p->lanes;
+    r.lane_rules = p->lane_rules;
     uint16_t ports[] = {p->port, p->second_port};
     r.n_sources = p->second_port ? 2 : 1;
     for (unsigned i = 0; i < r.n_sources; i++) {
@@ -178,12 +178,12 @@ static inline void start_fetch(struct pair *p, const char *path, const char *nam
     }
     p->done = false;
     p->warnings = 0;
+    uv_timer_start(&p->deadline, on_deadline, DEADLINE_MS, 0);
     assert_int_equal(fetch_start(&p->fetch, &p->env, &p->trust, &r, &events, p), 0);
 }
 
 static inline int fetch_all(struct pair *p, const char *path, const char *name) {
     start_fetch(p, path, name);
-    uv_timer_start(&p->deadline, on_deadline, DEADLINE_MS, 0);
     while (!p->done)
         uv_run(&p->loop, UV_RUN_DEFAULT);
     uv_timer_stop(&p->deadline);

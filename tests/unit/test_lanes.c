@@ -6,8 +6,8 @@
 
 #include <signal.h>
 
-/* A megabyte a second is worth a connection here, ten times a second. */
-static const struct fetch_lanes eager = {.most = 3, .rate = 1000000, .every_ms = 50};
+/* A megabyte a second is worth a connection here, at every tick (100 ms). */
+static const struct fetch_lane_rules eager = {.most = 3, .rate = 1000000, .every_ms = 50};
 
 static unsigned seen, wanted; /* lanes that were open at once, beside the first */
 static bool hurry; /* when as many as wanted are there: as fast as it goes from then on */
@@ -16,8 +16,8 @@ static void (*then)(struct pair *p); /* what happens then */
 static unsigned count_open(const struct fetch *f) {
     unsigned n = 0;
 
-    for (unsigned i = 0; i < f->n_more; i++)
-        n += f->more[i].open;
+    for (unsigned i = 0; i < f->n_extra; i++)
+        n += f->extra[i].open;
     return n;
 }
 
@@ -47,13 +47,13 @@ static int make_slow_pair(void **state) {
     p = *state;
     p->limit = LIMIT;
     server_set_limit(p->server, LIMIT);
-    p->lanes = &eager;
+    p->lane_rules = &eager;
     p->on_progress = watch;
     seen = 0;
     wanted = 2;
     hurry = true;
     then = NULL;
-    run_shell(p, "head -c 60000000 /dev/urandom > share/film");
+    run_shell(p, "head -c 60000000 /dev/urandom > share/film" /* BYTES */);
     return r;
 }
 
@@ -65,17 +65,15 @@ static void fetch_film(struct pair *p, void (*what)(struct pair *p)) {
     run_shell(p, "cmp share/film out/film; test \"$(ls -A out)\" = film");
 }
 
-static void nothing(struct pair *p) {}
-
 static void each_chunk_comes_once(void **state) {
     struct pair *p = *state;
 
-    fetch_film(p, nothing);
+    fetch_film(p, NULL);
     assert_int_equal(seen, 2);
     assert_int_equal(p->fetched, BYTES);
 }
 
-static void break_one(struct pair *p) { conn_abort(p->fetch->more[0].conn, UV_ECONNRESET); }
+static void break_one(struct pair *p) { conn_abort(p->fetch->extra[0].conn, UV_ECONNRESET); }
 
 static void the_first_goes_on_without_others(void **state) {
     struct pair *p = *state;
@@ -97,10 +95,12 @@ static int drop_message(struct conn *c, const struct msg *m) { return 0; }
 
 static void forget_conn(struct conn *c, int why, const char *text) {}
 
+/* Nothing but its silence is a reason to leave it. */
 static void mute(struct pair *p) {
     static const struct conn_handler deaf = {.on_message = drop_message, .on_closed = forget_conn};
 
-    conn_set_handler(p->fetch->more[1].conn, &deaf, NULL);
+    p->fetch->lane_rules.rate = 0;
+    conn_set_handler(p->fetch->extra[1].conn, &deaf, NULL);
 }
 
 /* What it was asked for is asked for anew. */
@@ -117,12 +117,13 @@ static void a_silent_one_is_left(void **state) {
 
 static unsigned n_left;
 
-static void ask_for_more(struct pair *p) { p->fetch->lanes.rate = UINT64_MAX / 8; }
+/* More than ever comes; not so much that three times as much is no number. */
+static void expect_more(struct pair *p) { p->fetch->lane_rules.rate = UINT64_MAX / 8; }
 
 static void count_left(struct pair *p, const struct fetch_event *e) {
     watch(p, e);
     if (p->fetch && e->kind == FETCH_PROGRESS)
-        n_left = p->fetch->n_more;
+        n_left = p->fetch->n_extra;
 }
 
 static void they_go_when_they_bring_little(void **state) {
@@ -130,10 +131,20 @@ static void they_go_when_they_bring_little(void **state) {
 
     p->on_progress = count_left;
     hurry = false;
-    fetch_film(p, ask_for_more);
+    fetch_film(p, expect_more);
     assert_int_equal(seen, 2);
     assert_int_equal(n_left, 0);
     assert_int_equal(p->fetched, BYTES);
+}
+
+static bool refused;
+
+static void wait_for_refusal(struct pair *p, const struct fetch_event *e) {
+    count_left(p, e);
+    if (!p->fetch || !p->fetch->enough || refused)
+        return;
+    refused = true;
+    server_set_limit(p->server, 0);
 }
 
 static void the_server_may_take_no_more(void **state) {
@@ -141,10 +152,12 @@ static void the_server_may_take_no_more(void **state) {
 
     server_close(p->server);
     p->per_key = 2;
-    wanted = 1;
     start_server(p, 0);
+    p->on_progress = wait_for_refusal;
     assert_int_equal(fetch_all(p, "share/film", "film"), 0);
-    assert_int_equal(seen, 1);
+    assert_true(refused);
+    assert_int_equal(seen, 1); /* it stays */
+    assert_int_equal(n_left, 1);
     assert_int_equal(p->fetched, BYTES);
     run_shell(p, "cmp share/film out/film");
 }

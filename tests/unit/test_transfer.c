@@ -94,6 +94,28 @@ static void missing_name_is_said(void **state) {
     assert_false(scratch_has(&p->at, "out/nothing"));
 }
 
+static void stop_when_lost(struct pair *p, const struct fetch_event *e) {
+    if (p->fetch && e->kind == FETCH_SOURCE)
+        fetch_stop(p->fetch);
+}
+
+/* Also when the loss would have been the end by itself. */
+static void a_loss_may_stop_it(void **state) {
+    static const uint8_t nobody[1][KEY_LEN];
+    struct pair *p = *state;
+    struct server_options o = {.loop = &p->loop,
+                               .id = &p->there,
+                               .shares = &p->shares,
+                               .name = "there",
+                               .rules = {.only = nobody, .n_only = 1}};
+
+    server_close(p->server);
+    assert_int_equal(server_new(&p->server, &o), 0);
+    p->port = server_port(p->server);
+    p->on_progress = stop_when_lost;
+    assert_int_equal(fetch_all(p, "share/a", "a"), ERR_STOPPED);
+}
+
 static void restart_server(struct pair *p, const struct fetch_event *e) {
     if (!p->server || e->kind != FETCH_PROGRESS || e->done == 0)
         return;
@@ -162,6 +184,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(stopped_goes_on, make_pair, drop_pair),
         cmocka_unit_test_setup_teardown(existing_target_stays, make_pair, drop_pair),
         cmocka_unit_test_setup_teardown(missing_name_is_said, make_pair, drop_pair),
+        cmocka_unit_test_setup_teardown(a_loss_may_stop_it, make_pair, drop_pair),
         cmocka_unit_test_setup_teardown(restarted_server_is_found, make_pair, drop_pair),
         cmocka_unit_test_setup_teardown(other_source_takes_over, make_pair, drop_pair),
         cmocka_unit_test_setup_teardown(changed_key_is_refused, make_pair, drop_pair),
