@@ -291,7 +291,8 @@ static void a_reset_is_told(void **state) {
     send_until_away(&dialler);
     reset(&listener);
     NET_UNTIL(&net, listener.closed && dialler.closed);
-    assert_int_equal(dialler.why, UV_ECONNRESET);
+    /* the system tells it once: if a write has it first, reading finds the end before libuv says */
+    assert_true(dialler.why == UV_ECONNRESET || dialler.why == ERR_TLS_CUT);
 }
 
 static void send_page_and_expect_the_end(struct side *s, const struct msg *m) {
