@@ -2,6 +2,7 @@
 #include "core/crew.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -73,6 +74,7 @@ static struct crew_task *take(struct crew *crew) {
 static void work(void *arg) {
     struct crew_task *t;
 
+    pthread_setname_np(pthread_self(), "crew");
     while ((t = take(arg)))
         t->run(t);
 }

@@ -6,7 +6,8 @@
  *
  * Not the pool of libuv, whose threads may all wait for a disk: what is given here never waits
  * for a disk or a peer, so it is done soon. As many threads as processors, CREW_MAX at most; each
- * is started when there is work for it and none is free, with a stack of CREW_STACK bytes.
+ * is started when there is work for it and none is free, with a stack of CREW_STACK bytes. Tools
+ * like top show them by the name `crew`.
  */
 #ifndef CORE_CREW_H
 #define CORE_CREW_H

@@ -32,11 +32,13 @@ def family(pid):
 
 
 def threads(pid):
-    """Seconds of each thread so far; of a process that has ended, only of its first one."""
+    """Seconds of each thread so far, by (number, name); of a process that has ended, only of its
+    first one."""
     spent = {}
     for at in pathlib.Path(f"/proc/{pid}/task").glob("*"):
         with contextlib.suppress(OSError):
-            spent[int(at.name)] = int((at / "schedstat").read_text().split()[0]) / 1e9
+            name = (at / "comm").read_text().strip()
+            spent[int(at.name), name] = int((at / "schedstat").read_text().split()[0]) / 1e9
     return spent
 
 

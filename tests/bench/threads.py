@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """threads -- which thread would be the wall on a machine with more cores
 
-Processor time of each thread for 10^9 bytes, at both ends. The first thread of a process is its
-loop, the others are the workers: files and checksums, and one for the TLS of each connection.
-However many cores there are, no transfer is faster than its busiest thread. So a download that is
-fast enough opens more connections where there are processors for them: `lanes` lets both ends
-believe in 8, and shows that the work of one thread is that of several then. On fewer it brings no
-speed; the first second has one connection.
+Processor time for 10^9 bytes, at both ends: of the loop, of the crew (the TLS of connections), of
+the workers (files and checksums). However many cores there are, nothing is faster than what one
+thread does alone: the loop, the busiest worker, and the TLS of one connection, on whichever threads
+of the crew.
+
+    threads     one connection
+    lanes       1, 2 and 4 to one sharer, which a download opens only where one thread would be the
+                wall (core/fetch_lanes.c): here both ends believe in 8 processors. On few there is
+                no speed in it; but what one thread did is what several do
 """
 import contextlib
 import pathlib
@@ -16,32 +19,30 @@ import contestants
 import gauge
 from frame import MIB, Figure, median, row
 from lan import LANYARD, Lan
-from race import lan_in_memory
+from race import in_turn
 
-EIGHT = pathlib.Path(LANYARD).parents[1] / "tests/bench/libprocessors.so"
+BENCH = pathlib.Path(LANYARD).parents[1] / "tests/bench"
+ON_EIGHT = ["env", f"LD_PRELOAD={BENCH / 'libprocessors.so'}"]
 
 
-class OnEight(contestants.Lanyard):
-    """As on a machine with 8 processors."""
+class Lanes(contestants.Lanyard):
+    """So many connections, as on a machine with 8 processors."""
+
+    def __init__(self, n, state):
+        self.n, self.state = n, state
 
     def serve(self, host, folder):
-        p = host.spawn("env", f"LD_PRELOAD={EIGHT}", LANYARD, "share", "--hidden", "--port", 5000,
-                       folder / "film")
+        p = host.spawn(*ON_EIGHT, LANYARD, "share", "--hidden", "--port", 5000, folder / "film")
         contestants.listening(host, 5000)
         return [p]
 
     def fetch(self, server, what, to):
-        return ["env", f"LD_PRELOAD={EIGHT}", LANYARD, *super().fetch(server, what, to)[1:]]
+        words = server.address, 5000, what, to, self.state
+        return [*ON_EIGHT, BENCH / "bench_lanes", self.n, *words]
 
 
-def connections(host):
-    """Those to a sharer, now."""
-    with open(f"/proc/{host.pid}/net/tcp") as f:
-        return sum(words[2].endswith(":1388") and words[3] == "01" for words in map(str.split, f))
-
-
-def transfer(case, lan, server, entry=contestants.Lanyard(), seen=lambda host: None):
-    """Seconds of each thread of one download, the loop first: (fetching end, serving end)."""
+def transfer(case, lan, server, entry=contestants.Lanyard()):
+    """One download: (Spent at the fetching end, at the serving end, seconds that it took)."""
     anna, bert = lan.hosts
     to = bert.dir / "to"
     to.mkdir()
@@ -51,17 +52,22 @@ def transfer(case, lan, server, entry=contestants.Lanyard(), seen=lambda host: N
     with contextlib.closing(p):
         while not p.ends(0.02):
             fetching |= gauge.threads(p.pid)  # the workers are gone when it has ended
-            seen(bert)
         fetching |= gauge.threads(p.pid)
         p.result().ok()
     serving = {t: s - before.get(t, 0) for t, s in gauge.threads(server.pid).items()}
     shutil.rmtree(to)
     case.say(f"{p.seconds:.2f} s")
-    return in_order(fetching, p.pid), in_order(serving, server.pid)
+    return Spent(fetching, p.pid), Spent(serving, server.pid), p.seconds
 
 
-def in_order(threads, loop):
-    return [threads[loop], *sorted((s for t, s in threads.items() if t != loop), reverse=True)]
+class Spent:
+    """Seconds of the threads of one end."""
+
+    def __init__(self, threads, pid):
+        self.loop = sum(s for (t, _), s in threads.items() if t == pid)
+        self.crew = sum(s for (_, name), s in threads.items() if name == "crew")
+        workers = [s for (t, name), s in threads.items() if t != pid and name != "crew"]
+        self.workers, self.busiest = sum(workers), max(workers)
 
 
 @row("threads", rounds=5)
@@ -76,28 +82,34 @@ def threads(case):
     yield from walls(runs, 1e9 / (size * MIB))
 
 
-def walls(runs, per_gb):
-    busiest = {}
-    for end, of_end in zip(("fetching", "serving"), zip(*runs)):
-        for part, pick in (("loop", lambda r: r[0]), ("busiest worker", lambda r: r[1]),
-                           ("all workers", lambda r: sum(r[1:]))):
-            spent = [pick(r) * per_gb for r in of_end]
-            yield Figure(f"{end}: {part}", median(spent), "cpu-s/GB", runs=spent)
-            if part != "all workers":
-                busiest[f"{end}: {part}"] = median(spent)
-    wall = max(busiest, key=busiest.get)
-    yield Figure(f"the wall, {wall}", 1 / busiest[wall], "GB/s")
+def walls(runs, per_gb, connections=1):
+    alone = {}
+    for end, of_end in zip(("fetching", "serving"), zip(*runs)):  # not the third
+        def figure(part, pick):
+            spent = [pick(s) * per_gb for s in of_end]
+            return Figure(f"{end}: {part}", median(spent), "cpu-s/GB", runs=spent)
+        parts = [figure("loop", lambda s: s.loop),
+                 figure("TLS of each connection", lambda s: s.crew / connections),
+                 figure("busiest worker", lambda s: s.busiest)]
+        alone |= {f.what: f.value for f in parts}
+        yield from [*parts, figure("all workers", lambda s: s.workers)]
+    wall = max(alone, key=alone.get)
+    yield Figure(f"the wall, {wall}", 1 / alone[wall], "GB/s")
 
 
-@row("lanes", rounds=3)
+@row("lanes", rounds=5)
 def lanes(case):
-    """the same in memory, {size} MiB, as if there were 8 processors"""
-    size, most = case.scale(4096, 64), []
-    case.told(size=size)
-    with lan_in_memory(2) as lan:
-        served = gauge.film_to_serve(lan.hosts[0], size)
-        [server] = OnEight().serve(lan.hosts[0], served)
-        runs = [transfer(case, lan, server, OnEight(), lambda host: most.append(connections(host)))
-                for _ in range(case.rounds)]
-    yield Figure("connections at once", max(most), "")
-    yield from walls(runs, 1e9 / (size * MIB))
+    """the same over several connections, as if there were 8 processors"""
+    size, runs = case.scale(1024, 64), {1: [], 2: [], 4: []}
+    with Lan(2, daemons=False) as lan:
+        anna, bert = lan.hosts
+        bert.run("lanyard", "id").ok()
+        served = gauge.film_to_serve(anna, size)
+        [server] = Lanes(0, None).serve(anna, served)
+        for i in range(case.rounds):
+            for n in in_turn(i, runs):
+                runs[n].append(transfer(case, lan, server, Lanes(n, bert.dir / "state/lanyard")))
+    for n in runs:
+        seconds = [run[2] for run in runs[n]]
+        yield Figure(f"connections: {n}", size * MIB / 1e6 / median(seconds), "MB/s", runs=seconds)
+        yield from walls(runs[n], 1e9 / (size * MIB), n)
