@@ -25,7 +25,7 @@ int asking_open(struct asking *a, struct app *app, struct asking_options *o, uns
     OPENSSL_cleanse(&secret, sizeof secret);
     if (code)
         return code;
-    confined_asking(app, o->target, !o->by_address && o->peers.n == 0); /* as survey_ask */
+    confined_asking(app, o->target, !o->by_address && o->peers.n == 0); /* as the survey does */
     survey_init(&a->survey, &a->client);
     a->nobody_asks = false;
     for (unsigned i = 0; i < o->peers.n && !err; i++) {

@@ -11,7 +11,8 @@ import shutil
 from lan import LANYARD
 from process import until
 
-LIMIT = pathlib.Path(LANYARD).parents[1] / "tests/bench/bench_limit"
+BENCH = pathlib.Path(LANYARD).parents[1] / "tests/bench"  # programs of the same build
+LIMIT = BENCH / "bench_limit"
 
 
 def port_open(host, port):
@@ -32,10 +33,11 @@ class Contestant:
 
 
 class Lanyard(Contestant):
-    name = "lanyard"
+    name, before = "lanyard", ()
 
     def serve(self, host, folder):
-        p = host.spawn("lanyard", "share", "--hidden", "--port", 5000, *sorted(folder.iterdir()))
+        p = host.spawn(*self.before, LANYARD, "share", "--hidden", "--port", 5000,
+                       *sorted(folder.iterdir()))
         listening(host, 5000)
         return [p]
 

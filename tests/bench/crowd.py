@@ -9,7 +9,6 @@ is slow when it is new, both pay for as much of it.
 """
 import dataclasses
 import os
-import pathlib
 import shutil
 import signal
 import subprocess
@@ -22,7 +21,7 @@ from lan import LANYARD, Lan
 from process import until
 from race import in_turn, lan_in_memory
 
-BENCH_CONN = pathlib.Path(LANYARD).parents[1] / "tests/bench/bench_conn"
+BENCH_CONN = contestants.BENCH / "bench_conn"
 TOUCHED = 2048  # MiB; of more, the host of a virtual machine takes back what came first
 PER_ADDRESS = 8  # so many connections that have not said AUTH yet may come from one
 # Each writes its exit code and the moment of its end. Nothing but clients is started after "go".

@@ -12,33 +12,25 @@ of the crew.
                 no speed in it; but what one thread did is what several do
 """
 import contextlib
-import pathlib
 import shutil
 
 import contestants
 import gauge
 from frame import MIB, Figure, median, row
-from lan import LANYARD, Lan
+from lan import Lan
 from race import in_turn
-
-BENCH = pathlib.Path(LANYARD).parents[1] / "tests/bench"
-ON_EIGHT = ["env", f"LD_PRELOAD={BENCH / 'libprocessors.so'}"]
 
 
 class Lanes(contestants.Lanyard):
     """So many connections, as on a machine with 8 processors."""
+    before = "env", f"LD_PRELOAD={contestants.BENCH / 'libprocessors.so'}"
 
     def __init__(self, n, state):
         self.n, self.state = n, state
 
-    def serve(self, host, folder):
-        p = host.spawn(*ON_EIGHT, LANYARD, "share", "--hidden", "--port", 5000, folder / "film")
-        contestants.listening(host, 5000)
-        return [p]
-
     def fetch(self, server, what, to):
-        words = server.address, 5000, what, to, self.state
-        return [*ON_EIGHT, BENCH / "bench_lanes", self.n, *words]
+        return [*self.before, contestants.BENCH / "bench_lanes", self.n, server.address, 5000, what,
+                to, self.state]
 
 
 def transfer(case, lan, server, entry=contestants.Lanyard()):
