@@ -140,10 +140,11 @@ static void they_go_when_they_bring_little(void **state) {
 static bool refused;
 
 static void wait_for_refusal(struct pair *p, const struct fetch_event *e) {
-    count_left(p, e);
+    watch(p, e);
     if (!p->fetch || !p->fetch->enough || refused)
         return;
     refused = true;
+    n_left = p->fetch->n_extra; /* at the very end there may be too little for it */
     server_set_limit(p->server, 0);
 }
 
