@@ -291,7 +291,7 @@ static void a_reset_is_told(void **state) {
     send_until_away(&dialler);
     reset(&listener);
     NET_UNTIL(&net, listener.closed && dialler.closed);
-    /* the system tells it once: if a write has it first, reading finds the end before libuv says */
+    /* after a short read libuv takes a hang-up for the end, and does not ask the socket why */
     assert_true(dialler.why == UV_ECONNRESET || dialler.why == ERR_TLS_CUT);
 }
 
